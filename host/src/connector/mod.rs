@@ -1,0 +1,1 @@
+//! The way to a CRM: components, their calls, limits and outbound requests.

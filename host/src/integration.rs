@@ -1,0 +1,203 @@
+//! An integration: one customer's connection, as its file (TOML or JSON) says it.
+//!
+//! Secrets are never in it: a secret is named, with where the host finds its value (`env`, `file`).
+//! This module checks what can be checked without a CRM and without APSIS One; names that need their
+//! definitions (an attribute by its display name) are resolved when a run starts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contact::Channel;
+
+/// An integration's id: lower-case letters, digits and hyphens, at most 64.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IntegrationId(pub String);
+
+impl fmt::Display for IntegrationId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Where the value of a secret is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SecretRef {
+    /// In an environment variable of the host.
+    Env(String),
+    /// In a file, without its trailing newline.
+    File(PathBuf),
+}
+
+/// What the operator lets the connector reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Grant {
+    /// Origins: `https://acme.lime-crm.com`, scheme, host and port.
+    pub origins: Vec<String>,
+    /// Whether those names may resolve to loopback and private addresses. Link-local and metadata
+    /// addresses are never reached.
+    #[serde(default)]
+    pub private_network: bool,
+}
+
+/// The APSIS One side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ApsisSettings {
+    /// Base URL: `https://api.apsis.one`, or `https://api-apac.apsis.one`.
+    pub url: String,
+    /// The API key's id.
+    pub client_id: String,
+    /// The API key's secret.
+    pub client_secret: SecretRef,
+    /// The section: its discriminator or its name.
+    pub section: String,
+    /// The keyspace whose keys are CRM ids.
+    #[serde(default = "crm_keyspace")]
+    pub keyspace: String,
+    /// Whether the host may reach APSIS One (and its upload host) on loopback and private addresses.
+    #[serde(default)]
+    pub private_network: bool,
+}
+
+fn crm_keyspace() -> String {
+    "com.apsis1.keyspaces.crm-id".to_owned()
+}
+
+/// A sync condition: all of them must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ConditionRow {
+    /// A CRM field: `company.customertype`.
+    pub field: String,
+    /// The value it must have: text, number or true/false. A choice matches by key or by label.
+    pub equals: serde_json::Value,
+}
+
+/// What an attribute takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttributeKind {
+    /// Text of at most 1,000 characters.
+    Text,
+    /// True or false.
+    Boolean,
+    /// A whole number.
+    Number,
+    /// A number with decimals.
+    Decimal,
+    /// A date.
+    Date,
+    /// A moment.
+    Timestamp,
+    /// A mobile number: digits with country code.
+    Mobile,
+}
+
+/// What becomes of a contact with a value that the attribute cannot take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnInvalid {
+    /// The contact is rejected, with the reason.
+    #[default]
+    Reject,
+    /// The value is left out, with the reason; the rest is written.
+    Skip,
+}
+
+/// A field mapping: one CRM field to one APSIS One attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FieldRow {
+    /// The CRM field.
+    pub field: String,
+    /// The attribute: its discriminator or its name.
+    pub attribute: String,
+    /// What the attribute takes; left out: what its discriminator tells, else text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AttributeKind>,
+    /// What becomes of a value that does not fit.
+    #[serde(default)]
+    pub on_invalid: OnInvalid,
+}
+
+/// A consent mapping: one CRM consent, or one yes/no field, to one subscription on one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ConsentRow {
+    /// The CRM's consent type, as the connector's `list-consents` names it. This or `field`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<String>,
+    /// A yes/no field of the person. This or `consent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The subscription: a topic's discriminator, or its name where that is unique.
+    pub topic: String,
+    /// The channel. Both channels need two rows.
+    pub channel: Channel,
+}
+
+/// How full syncs are done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SyncSettings {
+    /// Contacts asked for in one page.
+    pub page_size: u32,
+    /// From how many writes on a run uses bulk imports.
+    pub import_threshold: u32,
+    /// At most this many contacts in one import file.
+    pub import_rows: u32,
+}
+
+impl Default for SyncSettings {
+    fn default() -> Self {
+        Self { page_size: 200, import_threshold: 500, import_rows: 20_000 }
+    }
+}
+
+/// One customer's connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Integration {
+    /// Its id.
+    pub id: IntegrationId,
+    /// What people call it.
+    pub name: String,
+    /// The connector: in a file to be applied, the path of the component, relative to that file; in
+    /// the store, `sha256:<digest>`.
+    pub connector: String,
+    /// The connector's settings, by name. No secrets.
+    #[serde(default)]
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// The connector's secrets, by the name under which it asks for them.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// What the connector may reach.
+    #[serde(default)]
+    pub grant: Grant,
+    /// The APSIS One side.
+    pub apsis: ApsisSettings,
+    /// For mobile numbers without a country code: ISO 3166-1 alpha-2, `SE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_country: Option<String>,
+    /// Sync conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionRow>,
+    /// Field mappings; the e-mail address and the id are mapped by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldRow>,
+    /// Consent mappings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<ConsentRow>,
+    /// How full syncs are done.
+    #[serde(default)]
+    pub sync: SyncSettings,
+    /// Limits of one connector call, where they differ from the program's (`host/limits.default.toml`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
+}

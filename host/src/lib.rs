@@ -1,0 +1,17 @@
+//! Sluice: syncs a CRM's contacts into APSIS One through WebAssembly connectors.
+//!
+//! The way of a contact: `connector` (reads it from the CRM) -> `rules` (what the profile should be)
+//! -> `apsis` (writes it) -> `store` (remembers the outcome); `sync` drives that line. Dependencies
+//! point one way: `cli` -> `sync` -> {`connector`, `rules`, `apsis`, `store`} -> the vocabulary
+//! (`contact`, `profile`, `integration`, `run`, `reason`, `error`).
+
+pub mod apsis;
+pub mod connector;
+pub mod contact;
+pub mod error;
+pub mod integration;
+pub mod profile;
+pub mod reason;
+pub mod rules;
+pub mod run;
+pub mod store;

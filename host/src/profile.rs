@@ -1,0 +1,142 @@
+//! The vocabulary of the APSIS One side: a profile's attributes and consents, as the rules want them
+//! and as APSIS One has them.
+//!
+//! Plain data that both `rules` and `apsis` speak; neither knows the other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::contact::{Channel, ContactId};
+use crate::reason::Reason;
+
+macro_rules! discriminator {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+    };
+}
+
+discriminator!(
+    /// An attribute's discriminator in APSIS One; opaque.
+    AttributeId
+);
+discriminator!(
+    /// A topic's discriminator (a subscription, on the page); opaque.
+    TopicId
+);
+discriminator!(
+    /// A section's discriminator; opaque.
+    SectionId
+);
+discriminator!(
+    /// A keyspace's discriminator; opaque.
+    KeyspaceId
+);
+
+/// A value as APSIS One takes it. A map without the attribute means: leave it as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type", content = "value")]
+pub enum AttributeValue {
+    /// At most 1,000 characters.
+    Text(String),
+    /// True or false.
+    Boolean(bool),
+    /// A whole number; a mobile number is one too (digits with country code).
+    Integer(i64),
+    /// A number with decimals, exact, as text.
+    Decimal(String),
+    /// `YYYY-MM-DD`.
+    Date(String),
+    /// Seconds since 1970.
+    Timestamp(i64),
+    /// No value: what is there is cleared.
+    Clear,
+}
+
+/// What the CRM's answer means for one subscription on one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer", content = "at")]
+pub enum Answer {
+    /// Given; when, where the CRM knows.
+    Given(Option<Timestamp>),
+    /// Refused or withdrawn; when, where the CRM knows.
+    Refused(Option<Timestamp>),
+    /// The CRM has no answer. Never a reason to opt in; an opt-in that we once set is withdrawn.
+    Unsaid,
+}
+
+/// What one consent mapping row wants for a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedConsent {
+    /// The subscription.
+    pub topic: TopicId,
+    /// The channel.
+    pub channel: Channel,
+    /// The CRM's answer.
+    pub answer: Answer,
+}
+
+/// What a profile and its consents should be: the rules' answer for one contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The profile key: the contact's id.
+    pub key: ContactId,
+    /// Every mapped attribute, the e-mail address among them.
+    pub attributes: BTreeMap<AttributeId, AttributeValue>,
+    /// One for each consent mapping row, in the order of (topic, channel).
+    pub consents: Vec<WantedConsent>,
+    /// Values that were left out, with the reason, where a row says to skip rather than reject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Reason>,
+}
+
+impl Intent {
+    /// A digest of all that would be sent, equal for equal intents: lower-case hex SHA-256 of the
+    /// intent's JSON.
+    pub fn digest(&self) -> String {
+        use sha2::{Digest, Sha256};
+        // A struct of strings, numbers and maps with string keys always has a JSON form.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex::encode(Sha256::digest(json))
+    }
+}
+
+/// A consent's state in APSIS One, for one topic and channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConsentType {
+    /// May be sent to.
+    OptIn,
+    /// May not.
+    OptOut,
+    /// Asked, not yet confirmed; only APSIS One sets it.
+    PendingOptIn,
+    /// May be sent to, confirmed by the person; only APSIS One sets it.
+    ConfirmedOptIn,
+}
+
+/// A consent as APSIS One has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownConsent {
+    /// The subscription.
+    pub topic: TopicId,
+    /// The channel.
+    pub channel: Channel,
+    /// Its state.
+    pub state: ConsentType,
+    /// When it was last changed, where APSIS One says.
+    pub modified_at: Option<Timestamp>,
+    /// Who set it, where APSIS One says. Ours say `Sluice`.
+    pub source: Option<String>,
+}

@@ -1,0 +1,98 @@
+//! Why a contact was excluded or rejected, or a value left out: a stable code, the field it is about,
+//! and a sentence that a user understands.
+//!
+//! A reason names fields and settings, never values: it is stored, listed and logged, and must hold
+//! no personal data. Each code has an entry in `docs/errors.md`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The stable code of a reason, as lists and exports show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReasonCode {
+    /// A sync condition does not hold.
+    ConditionNotMet,
+    /// The contact has no e-mail address.
+    EmailMissing,
+    /// The e-mail address is not one.
+    EmailInvalid,
+    /// The contact's id cannot be a profile key.
+    IdInvalid,
+    /// A text is longer than APSIS One takes.
+    ValueTooLong,
+    /// A value cannot be turned into the attribute's type.
+    ValueInvalid,
+    /// A mobile number cannot be turned into the form that APSIS One takes.
+    MobileInvalid,
+    /// The same contact came twice in one run; the first was taken.
+    ReadTwice,
+    /// APSIS One refused the profile's values.
+    RefusedByApsis,
+    /// The profile is locked in APSIS One.
+    ProfileLocked,
+    /// Another profile holds the same key or address.
+    ProfileConflict,
+    /// APSIS One refused a consent, and what it has is not what the CRM says.
+    ConsentRefused,
+    /// The recipient opted out in APSIS One after the CRM's answer: not opted in again.
+    OptedOutInApsis,
+    /// The profile's values exceed what one request may hold.
+    TooLarge,
+    /// APSIS One did not answer for this contact, after all attempts.
+    NotWritten,
+}
+
+impl ReasonCode {
+    /// The code as stored and shown: `email-invalid`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConditionNotMet => "condition-not-met",
+            Self::EmailMissing => "email-missing",
+            Self::EmailInvalid => "email-invalid",
+            Self::IdInvalid => "id-invalid",
+            Self::ValueTooLong => "value-too-long",
+            Self::ValueInvalid => "value-invalid",
+            Self::MobileInvalid => "mobile-invalid",
+            Self::ReadTwice => "read-twice",
+            Self::RefusedByApsis => "refused-by-apsis",
+            Self::ProfileLocked => "profile-locked",
+            Self::ProfileConflict => "profile-conflict",
+            Self::ConsentRefused => "consent-refused",
+            Self::OptedOutInApsis => "opted-out-in-apsis",
+            Self::TooLarge => "too-large",
+            Self::NotWritten => "not-written",
+        }
+    }
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// Why, for one contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The stable code.
+    pub code: ReasonCode,
+    /// The CRM field, or the APSIS One attribute or topic, that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What happened and what to do, in words; no values, no personal data.
+    pub message: String,
+}
+
+impl Reason {
+    /// A reason about no field in particular.
+    pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
+        Self { code, subject: None, message: message.into() }
+    }
+
+    /// A reason about one field, attribute or topic.
+    pub fn about(code: ReasonCode, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code, subject: Some(subject.into()), message: message.into() }
+    }
+}

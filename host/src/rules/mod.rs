@@ -1,0 +1,1 @@
+//! Sync conditions, field mapping and consent mapping: pure.

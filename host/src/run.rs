@@ -1,0 +1,279 @@
+//! The vocabulary of a run: one full sync with its state, counters and results.
+//!
+//! Plain data, stored by `store`, driven by `sync`, shown by `cli`.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::contact::{ContactId, Cursor};
+use crate::error::Failure;
+use crate::integration::IntegrationId;
+use crate::profile::{Intent, KnownConsent};
+use crate::reason::Reason;
+
+/// A run's number, unique in one store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub i64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0)
+    }
+}
+
+/// What a contact came to. Exactly one for each contact that a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The profile was created.
+    Created,
+    /// The profile was there and was written.
+    Updated,
+    /// Nothing to write: the profile is as the rules want it.
+    Unchanged,
+    /// A sync condition does not hold: neither created nor updated.
+    Excluded,
+    /// It cannot be written; its reason says why.
+    Rejected,
+}
+
+impl Outcome {
+    /// All of them, in the order in which tables show them.
+    pub const ALL: [Self; 5] = [Self::Created, Self::Updated, Self::Unchanged, Self::Excluded, Self::Rejected];
+
+    /// The word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Excluded => "excluded",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// How far a run is. `Accepted` to `Writing` are active; an integration has at most one active run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Stored; nothing done yet.
+    Accepted,
+    /// Pages are read from the CRM and decided; nothing is written to APSIS One yet.
+    Reading,
+    /// What APSIS One has is read in bulk, before a bulk import.
+    Comparing,
+    /// Bulk imports are under way.
+    Importing,
+    /// What the imports did is read back.
+    Verifying,
+    /// Profiles are written one by one: few changes, or what an import left.
+    Writing,
+    /// Every contact read has its outcome.
+    Completed,
+    /// It stopped; `Run::failure` says why.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Phase {
+    /// Whether the run has not ended.
+    pub fn is_active(self) -> bool {
+        !matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// The word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Reading => "reading",
+            Self::Comparing => "comparing",
+            Self::Importing => "importing",
+            Self::Verifying => "verifying",
+            Self::Writing => "writing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How many contacts came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Contacts read, each counted once.
+    pub read: u64,
+    #[expect(missing_docs, reason = "the outcome of the same name")]
+    pub created: u64,
+    #[expect(missing_docs, reason = "the outcome of the same name")]
+    pub updated: u64,
+    #[expect(missing_docs, reason = "the outcome of the same name")]
+    pub unchanged: u64,
+    #[expect(missing_docs, reason = "the outcome of the same name")]
+    pub excluded: u64,
+    #[expect(missing_docs, reason = "the outcome of the same name")]
+    pub rejected: u64,
+    /// Records that are no contacts and could not be used; not part of `read`.
+    pub discarded: u64,
+}
+
+impl Counters {
+    /// Contacts with an outcome.
+    pub fn settled(&self) -> u64 {
+        self.created + self.updated + self.unchanged + self.excluded + self.rejected
+    }
+
+    /// Contacts read that have no outcome yet.
+    pub fn pending(&self) -> u64 {
+        self.read.saturating_sub(self.settled())
+    }
+
+    /// read = created + updated + unchanged + excluded + rejected.
+    pub fn add_up(&self) -> bool {
+        self.read == self.settled()
+    }
+
+    /// The counter of an outcome.
+    pub fn of(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Created => &mut self.created,
+            Outcome::Updated => &mut self.updated,
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Excluded => &mut self.excluded,
+            Outcome::Rejected => &mut self.rejected,
+        }
+    }
+}
+
+/// One full sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// Whose.
+    pub integration: IntegrationId,
+    /// Write every contact, changed or not.
+    pub forced: bool,
+    /// How far it is.
+    pub phase: Phase,
+    /// Where reading goes on after a crash; none before the first page.
+    pub cursor: Option<Cursor>,
+    /// Outcomes so far.
+    pub counters: Counters,
+    /// How many contacts there are in all, where the CRM says.
+    pub total: Option<u64>,
+    /// Somebody asked for it to stop.
+    pub cancel_requested: bool,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub accepted_at: Timestamp,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+}
+
+/// A contact that the rules decided, on its way into the store with its page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// Which.
+    pub contact: ContactId,
+    /// How old the state is, where the CRM says.
+    pub modified_at: Option<Timestamp>,
+    /// What the rules say.
+    pub verdict: Verdict,
+}
+
+/// What the rules, and what is known, make of a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its outcome is known without a write.
+    Settled(Outcome, Option<Reason>),
+    /// It is to be written.
+    Write(Intent),
+}
+
+/// A contact that waits to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// What is to be written; its key names the contact.
+    pub intent: Intent,
+    /// Whether the profile was there before this run, where already known. Stored before the first
+    /// write, so that a run that was killed counts the same as one that was not.
+    pub existed: Option<bool>,
+    /// The profile's consents before this run, where already known.
+    pub known_consents: Option<Vec<KnownConsent>>,
+    /// The intent that was last written for this contact, if any.
+    pub last_written: Option<Intent>,
+}
+
+/// A staged contact's outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Which.
+    pub contact: ContactId,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Why, if rejected; or what was withheld, if written in part.
+    pub reason: Option<Reason>,
+}
+
+/// A contact of a run with its outcome, as results list it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunContact {
+    /// Which.
+    pub contact: ContactId,
+    /// What it came to; none if the run ended before.
+    pub outcome: Option<Outcome>,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
+/// How far one bulk import of a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchState {
+    /// Its contacts are chosen; APSIS One may not know of it.
+    Chosen,
+    /// The file is uploaded; APSIS One works on it.
+    Uploaded,
+    /// APSIS One says that it ended, well or not: what it did is to be read back.
+    Ended,
+}
+
+/// One bulk import: the staged contacts from `first` to `last`, in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number within the run, from 0.
+    pub number: u32,
+    /// The first contact.
+    pub first: ContactId,
+    /// The last contact, included.
+    pub last: ContactId,
+    /// How far it is.
+    pub state: BatchState,
+    /// APSIS One's id for it, once uploaded.
+    pub import_id: Option<String>,
+}
+
+/// What is known of a contact from the last time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// Which.
+    pub contact: ContactId,
+    /// What it came to last.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// What was last written and is believed to be in APSIS One.
+    pub written: Option<Intent>,
+    /// The state's age, where the CRM says.
+    pub modified_at: Option<Timestamp>,
+    /// The run that says so.
+    pub run: RunId,
+    #[expect(missing_docs, reason = "the name says it")]
+    pub at: Timestamp,
+}

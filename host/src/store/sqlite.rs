@@ -1,0 +1,4 @@
+//! SQLite behind the store's trait.
+
+/// The embedded store.
+pub struct SqliteStore;
