@@ -1,0 +1,218 @@
+//! SQLite behind the store's trait: one file, one writer with group commit, a few readers.
+//!
+//! Promises what the trait promises. A commit survives a power cut (write-ahead log, synchronous
+//! FULL). Memory does not grow with the number of contacts: page caches are bounded, and the log is
+//! written back as it grows. Several processes may open one file; that only one of them works on runs is for
+//! [`crate::data_dir`] to see to.
+
+mod batches;
+mod fault;
+mod integrations;
+mod ledger;
+mod leftovers;
+mod migrations;
+mod pages;
+mod readers;
+mod results;
+mod runs;
+mod stage;
+mod values;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+
+use self::fault::Fault;
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{Found, PageCommit, RunEnd, Store, StoreError};
+use crate::contact::{ContactId, Discard};
+use crate::integration::{Integration, IntegrationId};
+use crate::run::{Batch, Counters, LedgerEntry, Outcome, Phase, Run, RunContact, RunId, Settled, Staged};
+
+/// How long a connection waits for another process's lock.
+const BUSY: Duration = Duration::from_secs(10);
+/// Page cache of the write connection, KiB.
+const WRITER_CACHE_KIB: i32 = 8 * 1024;
+/// Page cache of each read connection, KiB.
+const READER_CACHE_KIB: i32 = 2 * 1024;
+/// The size to which the write-ahead log is cut back once it has been written back, bytes.
+const LOG_KEPT: i32 = 16 << 20;
+
+/// The embedded store.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the database, makes it if there is none, and brings its schema up to date. Blocks for
+    /// as long as that takes. Dropping the store waits for what it has begun to write.
+    ///
+    /// # Errors
+    /// [`StoreError::TooNew`] if a newer program wrote it; [`StoreError::Broken`] if it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let name: Arc<str> = path.to_string_lossy().into();
+        let mut sql = connect(path).map_err(|fault| fault.at(&name))?;
+        migrations::apply(&mut sql, &name)?;
+        Ok(Self { writer: Writer::start(sql, Arc::clone(&name))?, readers: Readers::new(name) })
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Fault> {
+    make_private(path)?;
+    let sql = Connection::open(path)?;
+    sql.busy_timeout(BUSY)?;
+    sql.pragma_update(None, "journal_mode", "WAL")?;
+    sql.pragma_update(None, "synchronous", "FULL")?;
+    sql.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
+    sql.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    // Temporary files rather than memory, however large a sort gets.
+    sql.pragma_update(None, "temp_store", "FILE")?;
+    sql.set_prepared_statement_cache_capacity(64);
+    Ok(sql)
+}
+
+/// Makes the file, if there is none, readable by its owner only: it holds personal data. SQLite gives
+/// the log the same mode.
+fn make_private(path: &Path) -> Result<(), Fault> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|error| Fault::Content(format!("it cannot be opened: {error}")))
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn put_integration(&self, integration: &Integration) -> Result<(), StoreError> {
+        let integration = integration.clone();
+        self.writer.run(move |sql| integrations::put(sql, &integration)).await
+    }
+
+    async fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |sql| integrations::get(sql, &id)).await
+    }
+
+    async fn integrations(&self) -> Result<Vec<Integration>, StoreError> {
+        self.readers.run(integrations::all).await
+    }
+
+    async fn delete_integration(&self, id: &IntegrationId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.writer.run(move |sql| integrations::delete(sql, &id)).await
+    }
+
+    async fn accept_run(&self, integration: &IntegrationId, forced: bool) -> Result<Run, StoreError> {
+        let integration = integration.clone();
+        self.writer.run(move |sql| runs::accept(sql, &integration, forced)).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Run, StoreError> {
+        self.readers.run(move |sql| runs::get(sql, id)).await
+    }
+
+    async fn runs(&self, integration: &IntegrationId, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let integration = integration.clone();
+        self.readers.run(move |sql| runs::newest(sql, &integration, limit)).await
+    }
+
+    async fn active_runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.readers.run(runs::all_active).await
+    }
+
+    async fn request_cancel(&self, id: RunId) -> Result<(), StoreError> {
+        self.writer.run(move |sql| runs::request_cancel(sql, id)).await
+    }
+
+    async fn enter_phase(&self, id: RunId, phase: Phase) -> Result<(), StoreError> {
+        self.writer.run(move |sql| runs::enter_phase(sql, id, phase)).await
+    }
+
+    async fn restart_reading(&self, id: RunId) -> Result<(), StoreError> {
+        self.writer.run(move |sql| runs::restart_reading(sql, id)).await
+    }
+
+    async fn commit_page(&self, id: RunId, page: PageCommit) -> Result<Counters, StoreError> {
+        self.writer.run(move |sql| pages::commit(sql, id, &page)).await
+    }
+
+    async fn ledger(
+        &self,
+        integration: &IntegrationId,
+        contacts: &[ContactId],
+    ) -> Result<HashMap<ContactId, LedgerEntry>, StoreError> {
+        let (integration, contacts) = (integration.clone(), contacts.to_vec());
+        self.readers.run(move |sql| ledger::get(sql, &integration, &contacts)).await
+    }
+
+    async fn staged_count(&self, id: RunId) -> Result<u64, StoreError> {
+        self.readers.run(move |sql| stage::count(sql, id)).await
+    }
+
+    async fn staged(
+        &self,
+        id: RunId,
+        after: Option<&ContactId>,
+        last: Option<&ContactId>,
+        limit: u32,
+    ) -> Result<Vec<Staged>, StoreError> {
+        let (after, last) = (after.cloned(), last.cloned());
+        self.readers.run(move |sql| stage::between(sql, id, after.as_ref(), last.as_ref(), limit)).await
+    }
+
+    async fn staged_of(&self, id: RunId, contacts: &[ContactId]) -> Result<Vec<Staged>, StoreError> {
+        let contacts = contacts.to_vec();
+        self.readers.run(move |sql| stage::of(sql, id, &contacts)).await
+    }
+
+    async fn note_found(&self, id: RunId, found: Vec<Found>) -> Result<(), StoreError> {
+        self.writer.run(move |sql| stage::note_found(sql, id, &found)).await
+    }
+
+    async fn note_rest_absent(&self, id: RunId) -> Result<(), StoreError> {
+        self.writer.run(move |sql| stage::note_rest_absent(sql, id)).await
+    }
+
+    async fn settle(&self, id: RunId, settled: Vec<Settled>) -> Result<Counters, StoreError> {
+        self.writer.run(move |sql| stage::settle(sql, id, &settled)).await
+    }
+
+    async fn put_batch(&self, id: RunId, batch: &Batch) -> Result<(), StoreError> {
+        let batch = batch.clone();
+        self.writer.run(move |sql| batches::put(sql, id, &batch)).await
+    }
+
+    async fn batches(&self, id: RunId) -> Result<Vec<Batch>, StoreError> {
+        self.readers.run(move |sql| batches::all(sql, id)).await
+    }
+
+    async fn end_run(&self, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
+        self.writer.run(move |sql| runs::end(sql, id, &end)).await
+    }
+
+    async fn run_contacts(
+        &self,
+        id: RunId,
+        outcome: Option<Outcome>,
+        after: Option<&ContactId>,
+        limit: u32,
+    ) -> Result<Vec<RunContact>, StoreError> {
+        let after = after.cloned();
+        self.readers.run(move |sql| results::contacts(sql, id, outcome, after.as_ref(), limit)).await
+    }
+
+    async fn reasons(&self, id: RunId) -> Result<Vec<(Outcome, String, u64)>, StoreError> {
+        self.readers.run(move |sql| results::reasons(sql, id)).await
+    }
+
+    async fn discards(&self, id: RunId, limit: u32) -> Result<Vec<Discard>, StoreError> {
+        self.readers.run(move |sql| results::discards(sql, id, limit)).await
+    }
+}
