@@ -80,11 +80,7 @@ pub fn write_as(contact: &str, text: &str) -> Decided {
 }
 
 pub fn settled_at_once(contact: &str, outcome: Outcome, code: Option<ReasonCode>) -> Decided {
-    Decided {
-        contact: id(contact),
-        modified_at: None,
-        verdict: Verdict::Settled(outcome, code.map(reason)),
-    }
+    Decided { contact: id(contact), modified_at: None, verdict: Verdict::Settled(outcome, code.map(reason)) }
 }
 
 pub fn rejected(contact: &str) -> Decided {

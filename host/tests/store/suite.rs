@@ -93,7 +93,8 @@ pub async fn a_page_is_outcomes_stage_cursor_and_counters(store: &dyn Store) {
     assert_eq!((now.phase, now.counters, now.total), (Phase::Reading, expected, Some(5)));
     assert_eq!(now.cursor.unwrap().0, "after 4");
     assert_eq!(staged(store, run.id).await, ["1"]);
-    let outcomes: Vec<_> = contacts(store, run.id).await.into_iter().map(|c| (c.contact.0, c.outcome)).collect();
+    let outcomes: Vec<_> =
+        contacts(store, run.id).await.into_iter().map(|c| (c.contact.0, c.outcome)).collect();
     let of = |id: &str, outcome| (id.to_owned(), outcome);
     assert_eq!(
         outcomes,
@@ -176,7 +177,8 @@ pub async fn staged_contacts_come_in_order_and_bounds(store: &dyn Store) {
     assert_eq!(staged(store, run.id).await, ["10", "2", "9", "B", "b", "z", "é"]);
 
     let part = |after: Option<&'static str>, last: Option<&'static str>, limit| async move {
-        let staged = store.staged(run.id, after.map(id).as_ref(), last.map(id).as_ref(), limit).await.unwrap();
+        let staged =
+            store.staged(run.id, after.map(id).as_ref(), last.map(id).as_ref(), limit).await.unwrap();
         staged.into_iter().map(|staged| staged.intent.key.0).collect::<Vec<_>>()
     };
     assert_eq!(part(None, None, 2).await, ["10", "2"]);
@@ -528,7 +530,8 @@ pub async fn many_writers_at_once(store: &dyn Store) {
     store.end_run(ended_run.id, RunEnd::Cancelled).await.unwrap();
     let writer = |writer: usize| async move {
         for number in 0..PAGES {
-            let decided = vec![write(&format!("{writer}-{number}")), rejected(&format!("{writer}-{number}-r"))];
+            let decided =
+                vec![write(&format!("{writer}-{number}")), rejected(&format!("{writer}-{number}-r"))];
             let refused = page(decided.clone(), None);
             let (committed, refused) = futures::join!(
                 store.commit_page(run.id, page(decided, Some("c"))),

@@ -216,3 +216,88 @@ impl Store for SqliteStore {
         self.readers.run(move |sql| results::discards(sql, id, limit)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::Cursor;
+    use crate::error::ErrorCode;
+    use crate::run::{Decided, Verdict};
+
+    const INTEGRATION: &str = r#"{"id": "a", "name": "A", "connector": "sha256:00",
+        "apsis": {"url": "https://api.apsis.one", "client-id": "b", "client-secret": {"env": "SECRET"}, "section": "s"}}"#;
+
+    fn page(first: u32, contacts: u32) -> PageCommit {
+        let excluded = |number: u32| Decided {
+            contact: ContactId(format!("contact {number}")),
+            modified_at: None,
+            verdict: Verdict::Settled(Outcome::Excluded, None),
+        };
+        PageCommit {
+            decided: (first..first + contacts).map(excluded).collect(),
+            discarded: Vec::new(),
+            next: Some(Cursor((first + contacts).to_string())),
+            total: None,
+        }
+    }
+
+    /// SQLite is told that the disk ends a few pages on: it then fails as it does on a full disk.
+    #[tokio::test]
+    async fn a_full_disk_is_one_clear_error_and_leaves_nothing_by_half() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("sluice.db")).unwrap();
+        let integration: Integration = serde_json::from_str(INTEGRATION).unwrap();
+        store.put_integration(&integration).await.unwrap();
+        let run = store.accept_run(&integration.id, false).await.unwrap().id;
+        let pages = |limit: &'static str| {
+            move |sql: &Connection| {
+                let now: i64 = sql.query_row("PRAGMA page_count", (), |row| row.get(0))?;
+                let limit = if limit == "a few more" { now + 8 } else { 1 << 30 };
+                sql.query_row(&format!("PRAGMA max_page_count = {limit}"), (), |_| Ok(()))?;
+                Ok(())
+            }
+        };
+        store.writer.run(pages("a few more")).await.unwrap();
+
+        let mut stored = 0;
+        let full = loop {
+            match store.commit_page(run, page(stored, 100)).await {
+                Ok(counters) => {
+                    stored += 100;
+                    assert_eq!(counters.read, u64::from(stored));
+                }
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.code(), "store-broken");
+        assert!(full.to_string().contains("no space left"), "{full}");
+        let after = store.run(run).await.unwrap();
+        assert_eq!(after.counters.read, u64::from(stored));
+        let contacts = store.run_contacts(run, None, None, 100_000).await.unwrap();
+        assert_eq!(contacts.len(), stored as usize);
+
+        // What needs no further page still works; and everything does once there is space again.
+        store.request_cancel(run).await.unwrap();
+        store.writer.run(pages("many")).await.unwrap();
+        let counters = store.commit_page(run, page(stored, 100)).await.unwrap();
+        assert_eq!(counters.read, u64::from(stored) + 100);
+        let end = store.end_run(run, RunEnd::Completed).await.unwrap();
+        assert_eq!(end.phase, Phase::Completed, "{:?}", end.failure);
+    }
+
+    /// A sentence about the store never quotes what is in it.
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("sluice.db")).unwrap();
+        let spoil = |sql: &Connection| {
+            sql.execute("INSERT INTO integrations (id, definition) VALUES ('a', '\"ann@example.com\"')", ())?;
+            Ok(())
+        };
+        store.writer.run(spoil).await.unwrap();
+        let error = store.integrations().await.unwrap_err();
+        assert_eq!(error.code(), "store-broken");
+        let sentence = error.to_string();
+        assert!(sentence.contains("column definition") && !sentence.contains("ann@"), "{sentence}");
+    }
+}
