@@ -1,1 +1,3 @@
-//! The way to a CRM: components, their calls, limits and outbound requests.
+//! The way to a CRM.
+
+mod bindings;
