@@ -46,7 +46,7 @@ impl RateLimit {
 pub(super) struct Payer([u8; 32]);
 
 impl Payer {
-    pub(super) fn new<'a>(origin: &str, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(super) fn new<'a>(origin: &'a str, secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut digest = Sha256::new();
         for part in std::iter::once(origin).chain(secrets) {
             digest.update((part.len() as u64).to_be_bytes());
