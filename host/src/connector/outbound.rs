@@ -1,0 +1,467 @@
+//! The connector's one way out: `http.fetch` of the contract.
+//!
+//! A request leaves only to an origin that was granted, with the connector's secrets put in as it
+//! leaves, no faster than the CRM allows, and its answer is read no further than the limits say.
+//! Redirects are followed by hand, within the origin. No address, header or body is logged: they
+//! may hold personal data.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Client, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value as Json;
+use url::Url;
+
+use super::bindings::imported::http::{self, Credential, ErrorKind, Request, Response};
+use super::egress::{CheckedResolver, Network, NoAddress, NoPermittedAddress, Origin};
+use super::environment::Environment;
+use super::limits::Limit;
+use super::pace::Payer;
+use super::stop::Stop;
+
+/// Headers that belong to the connection, to the host, or to the way of the answer.
+const FORBIDDEN: &[&str] = &[
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "keep-alive",
+    "expect",
+    "accept-encoding",
+    "via",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+
+/// What the clients of all connections share: connections kept open, one set for each [`Network`].
+pub(super) struct Clients {
+    public: Client,
+    private: Client,
+}
+
+impl Clients {
+    pub(super) fn new() -> Result<Self, reqwest::Error> {
+        Ok(Self { public: client(Network::Public)?, private: client(Network::AlsoPrivate)? })
+    }
+
+    fn of(&self, network: Network) -> &Client {
+        match network {
+            Network::Public => &self.public,
+            Network::AlsoPrivate => &self.private,
+        }
+    }
+}
+
+fn client(network: Network) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        // A proxy would resolve names by itself, behind the check of the addresses.
+        .no_proxy()
+        .dns_resolver(std::sync::Arc::new(CheckedResolver(network)))
+        .connect_timeout(Duration::from_secs(15))
+        .build()
+}
+
+/// What one call has used of its requests.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    requests: u64,
+    received: u64,
+    /// How the last request ended, where the host itself ended it: the reason of a call that fails
+    /// right after.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// Why the host ended a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Denied(String),
+    Limit(Limit),
+}
+
+/// A request that the connector is told failed.
+struct Failed {
+    kind: ErrorKind,
+    message: String,
+    limit: Option<Limit>,
+}
+
+impl Failed {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), limit: None }
+    }
+
+    fn denied(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, message)
+    }
+
+    fn limit(kind: ErrorKind, limit: Limit, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), limit: Some(limit) }
+    }
+}
+
+/// Either of both ends of a request without an answer: the connector is told, or the call stops.
+enum End {
+    Tell(Failed),
+    Stop(Stop),
+}
+
+impl From<Failed> for End {
+    fn from(failed: Failed) -> Self {
+        Self::Tell(failed)
+    }
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// One request, ready to leave; a redirect changes it.
+struct Outgoing {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+}
+
+/// Does one request of the connector.
+pub(super) async fn fetch(
+    environment: &Environment,
+    used: &mut Used,
+    request: Request,
+) -> Result<Result<Response, http::Error>, Stop> {
+    used.refusal = None;
+    match exchange(environment, used, request).await {
+        Ok(response) => Ok(Ok(response)),
+        Err(End::Stop(stop)) => Err(stop),
+        Err(End::Tell(failed)) => {
+            tracing::debug!(kind = ?failed.kind, message = failed.message, "request without an answer");
+            used.refusal = match (failed.kind, failed.limit) {
+                (_, Some(limit)) => Some(Refusal::Limit(limit)),
+                (ErrorKind::Denied, None) => Some(Refusal::Denied(failed.message.clone())),
+                _ => None,
+            };
+            Ok(Err(http::Error { kind: failed.kind, message: failed.message }))
+        }
+    }
+}
+
+async fn exchange(environment: &Environment, used: &mut Used, request: Request) -> Result<Response, End> {
+    let url = Url::parse(&request.url).map_err(|_| Failed::new(ErrorKind::Other, "the address cannot be read"))?;
+    let origin = permitted_origin(environment, &url)?;
+    let payer = payer(environment, &origin, &request.credentials);
+    let mut outgoing = prepare(environment, url, request)?;
+    for _ in 0..=environment.limits.get(Limit::Redirects) {
+        used.requests += 1;
+        if used.requests > environment.limits.get(Limit::Requests) {
+            return Err(Stop::Limit(Limit::Requests).into());
+        }
+        if let Some(limit) = environment.rate_limit {
+            environment.shared.pace.wait(limit, &payer).await;
+        }
+        let response = within_time(environment, send(environment, used, &origin, &outgoing)).await?;
+        let Some(next) = redirect(&response, &outgoing)? else { return Ok(answer(response)) };
+        let next_origin = Origin::of(&next).ok();
+        if next_origin.as_ref() != Some(&origin) {
+            let target = next_origin.map_or_else(|| "an address that is none".to_owned(), |origin| origin.to_string());
+            return Err(Failed::denied(format!(
+                "{origin} redirects to {target}; a redirect is followed only within its origin. If the CRM has \
+                 moved, change the setting that holds its address"
+            ))
+            .into());
+        }
+        if response.status == StatusCode::SEE_OTHER
+            || (matches!(response.status.as_u16(), 301 | 302) && outgoing.method == Method::POST)
+        {
+            outgoing.method = if outgoing.method == Method::HEAD { Method::HEAD } else { Method::GET };
+            outgoing.body = None;
+            outgoing.headers.remove(CONTENT_TYPE);
+        }
+        outgoing.url = next;
+    }
+    Err(Failed::limit(ErrorKind::Other, Limit::Redirects, format!("{origin} redirects without end")).into())
+}
+
+fn permitted_origin(environment: &Environment, url: &Url) -> Result<Origin, Failed> {
+    let origin = Origin::of(url).map_err(|problem| Failed::denied(format!("the address is refused: {problem}")))?;
+    if !environment.origins.contains(&origin) {
+        return Err(Failed::denied(format!(
+            "{origin} is not granted to this connector; add it to `grant.origins` if it belongs to the CRM"
+        )));
+    }
+    if !environment.network.permits_literal(url) {
+        return Err(Failed::denied(address_refused(&origin)));
+    }
+    Ok(origin)
+}
+
+fn address_refused(origin: &Origin) -> String {
+    format!(
+        "{origin} leads to an address inside this network; loopback and private addresses need \
+         `grant.private-network`, link-local and metadata addresses are never reached"
+    )
+}
+
+/// Whom the CRM counts the request for: the credentials it carries; where it carries none of the
+/// host's (a token that the connector got from the CRM), the connection as a whole.
+fn payer(environment: &Environment, origin: &Origin, credentials: &[Credential]) -> Payer {
+    let named: Vec<&str> =
+        credentials.iter().filter_map(|credential| environment.secret(secret_name(credential))).collect();
+    if named.is_empty() {
+        Payer::new(&origin.to_string(), environment.secrets.values().map(SecretString::expose_secret))
+    } else {
+        Payer::new(&origin.to_string(), named)
+    }
+}
+
+fn secret_name(credential: &Credential) -> &str {
+    match credential {
+        Credential::Bearer(name) => name,
+        Credential::Basic((_, name))
+        | Credential::Header((_, name))
+        | Credential::Form((_, name))
+        | Credential::Json((_, name)) => name,
+    }
+}
+
+fn prepare(environment: &Environment, url: Url, request: Request) -> Result<Outgoing, Failed> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let name = header_name(name)?;
+        let value = HeaderValue::from_str(value).map_err(|_| unusable(&name))?;
+        headers.append(name, value);
+    }
+    let mut body = request.body;
+    for credential in &request.credentials {
+        place(environment, credential, &mut headers, &mut body)?;
+    }
+    let size = body.as_ref().map_or(0, Vec::len) as u64;
+    if size > environment.limits.get(Limit::RequestBytes) {
+        return Err(Failed::limit(ErrorKind::TooLarge, Limit::RequestBytes, "the request's body is too large"));
+    }
+    let method = match request.method {
+        http::Method::Get => Method::GET,
+        http::Method::Head => Method::HEAD,
+        http::Method::Post => Method::POST,
+        http::Method::Put => Method::PUT,
+        http::Method::Patch => Method::PATCH,
+        http::Method::Delete => Method::DELETE,
+    };
+    Ok(Outgoing { method, url, headers, body })
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Failed> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Failed::new(ErrorKind::Other, "a header's name cannot be read"))?;
+    if FORBIDDEN.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+        return Err(Failed::denied(format!("the header `{name}` is the host's; a connector may not set it")));
+    }
+    Ok(name)
+}
+
+fn unusable(name: &HeaderName) -> Failed {
+    Failed::new(ErrorKind::Other, format!("the value of the header `{name}` cannot be sent"))
+}
+
+/// Puts one secret in. What the connector set in the same place would be ambiguous, so it is refused.
+fn place(
+    environment: &Environment,
+    credential: &Credential,
+    headers: &mut HeaderMap,
+    body: &mut Option<Vec<u8>>,
+) -> Result<(), Failed> {
+    let name = secret_name(credential);
+    let secret = environment.secret(name).ok_or_else(|| {
+        Failed::denied(format!("the integration has no secret `{name}`; add it under [secrets]"))
+    })?;
+    match credential {
+        Credential::Bearer(_) => set_secret(headers, AUTHORIZATION, &format!("Bearer {secret}")),
+        Credential::Basic((user, _)) => {
+            set_secret(headers, AUTHORIZATION, &format!("Basic {}", BASE64.encode(format!("{user}:{secret}"))))
+        }
+        Credential::Header((header, _)) => set_secret(headers, header_name(header)?, secret),
+        Credential::Form((field, _)) => {
+            let mut form = body.take().unwrap_or_default();
+            let pair = url::form_urlencoded::Serializer::new(String::new()).append_pair(field, secret).finish();
+            if !form.is_empty() {
+                form.push(b'&');
+            }
+            form.extend_from_slice(pair.as_bytes());
+            *body = Some(form);
+            headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/x-www-form-urlencoded"));
+            Ok(())
+        }
+        Credential::Json((pointer, _)) => {
+            let mut json: Json = serde_json::from_slice(body.as_deref().unwrap_or(b"{}"))
+                .map_err(|_| Failed::new(ErrorKind::Other, "a secret goes into a JSON body, and the body is none"))?;
+            put_json(&mut json, pointer, secret)?;
+            *body = Some(json.to_string().into_bytes());
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            Ok(())
+        }
+    }
+}
+
+fn set_secret(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), Failed> {
+    if headers.contains_key(&name) {
+        return Err(Failed::denied(format!("the header `{name}` is set twice, by the connector and by a credential")));
+    }
+    let mut value = HeaderValue::from_str(value).map_err(|_| unusable(&name))?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// Puts a text where a JSON Pointer says; the last step may be new, what leads there must exist.
+fn put_json(json: &mut Json, pointer: &str, secret: &str) -> Result<(), Failed> {
+    let wrong = || Failed::new(ErrorKind::Other, "a secret's JSON Pointer leads nowhere in the body");
+    if let Some(place) = json.pointer_mut(pointer) {
+        *place = Json::String(secret.to_owned());
+        return Ok(());
+    }
+    let (parent, last) = pointer.rsplit_once('/').ok_or_else(wrong)?;
+    let parent = json.pointer_mut(parent).and_then(Json::as_object_mut).ok_or_else(wrong)?;
+    parent.insert(last.replace("~1", "/").replace("~0", "~"), Json::String(secret.to_owned()));
+    Ok(())
+}
+
+struct Received {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+async fn within_time<T>(environment: &Environment, exchange: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+    match tokio::time::timeout(environment.limits.time(Limit::RequestMs), exchange).await {
+        Ok(result) => result,
+        Err(_) => Err(Failed::new(ErrorKind::Timeout, "the CRM did not answer in time").into()),
+    }
+}
+
+async fn send(environment: &Environment, used: &mut Used, origin: &Origin, outgoing: &Outgoing) -> Result<Received, End> {
+    let started = Instant::now();
+    let mut request = environment
+        .shared
+        .clients
+        .of(environment.network)
+        .request(outgoing.method.clone(), outgoing.url.clone())
+        .headers(outgoing.headers.clone());
+    if let Some(body) = &outgoing.body {
+        request = request.body(body.clone());
+    }
+    let mut response = request.send().await.map_err(|error| failed(origin, &error))?;
+    let status = response.status();
+    let headers = response.headers().clone();
+    let largest = environment.limits.get(Limit::ResponseBytes);
+    let too_large =
+        || Failed::limit(ErrorKind::TooLarge, Limit::ResponseBytes, format!("the answer is larger than {largest} bytes"));
+    if response.content_length().is_some_and(|length| length > largest) {
+        return Err(too_large().into());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(origin, &error))? {
+        used.received = used.received.saturating_add(chunk.len() as u64);
+        if used.received > environment.limits.get(Limit::ResponsesBytes) {
+            return Err(Stop::Limit(Limit::ResponsesBytes).into());
+        }
+        if body.len() as u64 + chunk.len() as u64 > largest {
+            return Err(too_large().into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    tracing::debug!(
+        %origin,
+        method = %outgoing.method,
+        status = status.as_u16(),
+        bytes = body.len(),
+        ms = started.elapsed().as_millis(),
+        "request"
+    );
+    Ok(Received { status, headers, body })
+}
+
+/// What became of a request without an answer, in words without its address, which may hold personal
+/// data.
+fn failed(origin: &Origin, error: &reqwest::Error) -> Failed {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<NoPermittedAddress>() {
+            return Failed::denied(address_refused(origin));
+        }
+        if error.is::<NoAddress>() {
+            return Failed::new(ErrorKind::Dns, format!("the host name of {origin} does not resolve"));
+        }
+        if error.to_string().to_ascii_lowercase().contains("certificate") {
+            return Failed::new(ErrorKind::Tls, format!("{origin} has no certificate that this host trusts"));
+        }
+        cause = error.source();
+    }
+    if error.is_timeout() {
+        Failed::new(ErrorKind::Timeout, format!("{origin} did not answer in time"))
+    } else if error.is_connect() {
+        Failed::new(ErrorKind::Connect, format!("{origin} cannot be reached"))
+    } else {
+        Failed::new(ErrorKind::Other, format!("the connection to {origin} broke"))
+    }
+}
+
+/// Where the answer sends us, if it does.
+fn redirect(response: &Received, outgoing: &Outgoing) -> Result<Option<Url>, Failed> {
+    if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = response.headers.get(LOCATION) else { return Ok(None) };
+    let location = location.to_str().ok().and_then(|location| outgoing.url.join(location).ok());
+    location.map(Some).ok_or_else(|| Failed::new(ErrorKind::Other, "the answer redirects to what is no address"))
+}
+
+fn answer(received: Received) -> Response {
+    let headers = received
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    Response { status: received.status.as_u16(), headers, body: received.body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_goes_where_its_pointer_says() {
+        let mut json = serde_json::json!({"auth": {"user": "u", "pass": ""}});
+        put_json(&mut json, "/auth/pass", "s").unwrap_or_else(|failed| panic!("{}", failed.message));
+        put_json(&mut json, "/auth/a~1b", "t").unwrap_or_else(|failed| panic!("{}", failed.message));
+        assert_eq!(json, serde_json::json!({"auth": {"user": "u", "pass": "s", "a/b": "t"}}));
+        assert!(put_json(&mut json, "/nowhere/pass", "s").is_err());
+        assert!(put_json(&mut json, "auth", "s").is_err());
+    }
+
+    #[test]
+    fn the_hosts_headers_are_the_hosts() {
+        for name in ["Host", "content-length", "Proxy-Authorization", "Accept-Encoding"] {
+            assert!(header_name(name).is_err_and(|failed| failed.kind == ErrorKind::Denied), "{name}");
+        }
+        assert!(header_name("x-api-key").is_ok());
+    }
+
+    #[test]
+    fn a_header_that_is_set_already_is_not_set_again() {
+        let mut headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("mine"))]);
+        assert!(set_secret(&mut headers, AUTHORIZATION, "theirs").is_err());
+    }
+}

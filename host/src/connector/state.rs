@@ -1,0 +1,184 @@
+//! One call's store data: what the component's imports do, and what the call has used so far.
+//!
+//! A fresh one for each call. WASI is linked with nothing in it: no environment, no arguments, no
+//! files, no network; clocks and random numbers are the system's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tracing::Level;
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::bindings::imported::{http, log, secrets, session, settings, types};
+use super::environment::Environment;
+use super::limits::{Limit, Limits};
+use super::outbound::{self, Used};
+use super::redact::Redactor;
+use super::stop::Stop;
+use super::words::{Output, Stream, Words};
+
+/// How often a running component is looked at, and the grain of its CPU time.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// What the component is called for.
+#[derive(Clone)]
+pub(super) enum Purpose {
+    /// `describe`, which is pure.
+    Describe,
+    /// A call of a connection.
+    Call(Arc<Environment>),
+}
+
+/// The store's data.
+pub(super) struct CallState {
+    purpose: Purpose,
+    limits: Arc<Limits>,
+    pub(super) words: Words,
+    pub(super) used: Used,
+    ticks: u64,
+    memory: usize,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+impl CallState {
+    pub(super) fn new(purpose: Purpose, limits: Arc<Limits>) -> Self {
+        let redactor = match &purpose {
+            Purpose::Describe => Redactor::default(),
+            Purpose::Call(environment) => {
+                let redactor = Redactor::new(environment.secrets.keys().filter_map(|name| environment.secret(name)));
+                environment.session.values().iter().for_each(|value| redactor.add(value));
+                redactor
+            }
+        };
+        let words = Words::new(Arc::new(redactor), Arc::clone(&limits));
+        let wasi = WasiCtxBuilder::new()
+            .stdout(Output { words: words.clone(), stream: Stream::Stdout })
+            .stderr(Output { words: words.clone(), stream: Stream::Stderr })
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .build();
+        Self { purpose, limits, words, used: Used::default(), ticks: 0, memory: 0, wasi, table: ResourceTable::new() }
+    }
+
+    /// The most memory it had, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    fn environment(&self, import: &'static str) -> Result<&Arc<Environment>, Stop> {
+        match &self.purpose {
+            Purpose::Describe => Err(Stop::ImportInDescribe(import)),
+            Purpose::Call(environment) => Ok(environment),
+        }
+    }
+
+    /// Called once a tick while the component's own code runs, and only then: waiting is free.
+    pub(super) fn on_tick(mut store: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
+        let state = store.data_mut();
+        state.ticks += 1;
+        let used = TICK.saturating_mul(u32::try_from(state.ticks).unwrap_or(u32::MAX));
+        if used > state.limits.time(Limit::CpuMs) {
+            return Err(Stop::Limit(Limit::CpuMs).into());
+        }
+        Ok(UpdateDeadline::Yield(1))
+    }
+}
+
+impl ResourceLimiter for CallState {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.size(Limit::MemoryBytes) {
+            // An error rather than `false`: a component that is told "no" ends in a bare `unreachable`.
+            return Err(Stop::Limit(Limit::MemoryBytes).into());
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limits.size(Limit::TableEntries) {
+            return Err(Stop::Limit(Limit::TableEntries).into());
+        }
+        Ok(true)
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl types::Host for CallState {}
+
+impl log::Host for CallState {
+    async fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        self.environment("log")?;
+        let level = match level {
+            log::Level::Trace => Level::TRACE,
+            log::Level::Debug => Level::DEBUG,
+            log::Level::Info => Level::INFO,
+            log::Level::Warn => Level::WARN,
+            log::Level::Error => Level::ERROR,
+        };
+        Ok(self.words.log(level, &message)?)
+    }
+}
+
+impl settings::Host for CallState {
+    async fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.environment("settings")?.settings.get(&name).cloned())
+    }
+}
+
+impl session::Host for CallState {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.environment("session")?.session.get(&key, Instant::now()))
+    }
+
+    async fn put(&mut self, key: String, value: String, ttl_seconds: u32) -> wasmtime::Result<()> {
+        let session = Arc::clone(&self.environment("session")?.session);
+        self.words.redactor().add(&value);
+        session.put(key, value, Duration::from_secs(u64::from(ttl_seconds)), Instant::now());
+        Ok(())
+    }
+}
+
+impl secrets::Host for CallState {
+    async fn verify_hmac_sha256(&mut self, name: String, data: Vec<u8>, mac: Vec<u8>) -> wasmtime::Result<bool> {
+        let environment = self.environment("secrets")?;
+        Ok(environment.secrets_of(&name).any(|secret| is_mac(secret.as_bytes(), &data, &mac)))
+    }
+}
+
+/// In constant time.
+fn is_mac(secret: &[u8], data: &[u8], mac: &[u8]) -> bool {
+    Hmac::<Sha256>::new_from_slice(secret).is_ok_and(|hmac| hmac.chain_update(data).verify_slice(mac).is_ok())
+}
+
+impl http::Host for CallState {
+    async fn fetch(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
+        let environment = Arc::clone(self.environment("http")?);
+        Ok(outbound::fetch(&environment, &mut self.used, request).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_is_checked() {
+        // RFC 4231, test case 2.
+        let mac = hex::decode("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843").unwrap();
+        assert!(is_mac(b"Jefe", b"what do ya want for nothing?", &mac));
+        assert!(!is_mac(b"jefe", b"what do ya want for nothing?", &mac));
+        assert!(!is_mac(b"Jefe", b"what do ya want for nothing?", &mac[..31]));
+    }
+}
