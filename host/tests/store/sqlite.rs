@@ -44,6 +44,21 @@ async fn two_processes_may_share_the_file() {
 }
 
 #[test]
+fn many_may_open_a_new_database_at_once() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sluice.db");
+        std::thread::scope(|scope| {
+            let open = || scope.spawn(|| SqliteStore::open(&path).map(drop));
+            let opened = [open(), open(), open(), open()];
+            for one in opened {
+                one.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
+#[test]
 fn a_new_database_gets_the_schema_and_is_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sluice.db");

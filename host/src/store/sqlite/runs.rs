@@ -169,7 +169,9 @@ pub(super) fn enter_phase(sql: &Connection, id: RunId, phase: Phase) -> Result<(
 
 pub(super) fn restart_reading(sql: &Connection, id: RunId) -> Result<(), Fault> {
     active(sql, id)?;
-    sql.prepare_cached("UPDATE runs SET cursor = NULL, read_to_end = 0 WHERE id = ?1")?.execute([id.0])?;
+    sql.prepare_cached("DELETE FROM discards WHERE run = ?1")?.execute([id.0])?;
+    sql.prepare_cached("UPDATE runs SET cursor = NULL, read_to_end = 0, discarded = 0 WHERE id = ?1")?
+        .execute([id.0])?;
     Ok(())
 }
 
