@@ -1,6 +1,6 @@
 //! The suite: each test takes an empty store and knows nothing of what is behind the trait.
 
-use sluice::contact::{Channel, Discard, DiscardReason};
+use sluice::contact::Channel;
 use sluice::error::{ErrorCode, Failure};
 use sluice::integration::IntegrationId;
 use sluice::profile::{ConsentType, KnownConsent, TopicId};
@@ -470,14 +470,6 @@ pub async fn reasons_are_counted(store: &dyn Store) {
             (Outcome::Rejected, "value-too-long".to_owned(), 1),
         ]
     );
-}
-
-fn discard(number: u32) -> Discard {
-    Discard {
-        subject: Some(format!("consent {number}")),
-        reason: DiscardReason::MissingPerson,
-        message: "it belongs to no person".to_owned(),
-    }
 }
 
 pub async fn discards_come_in_order(store: &dyn Store) {

@@ -224,7 +224,7 @@ fn difference(sql: &Connection, run: &Active) -> Result<Option<String>, Fault> {
     let (counted, found) = (run.counters, recount);
     Ok(Some(format!(
         "the run's numbers do not add up: read {} (recounted {}), created {} ({}), updated {} ({}), \
-         unchanged {} ({}), excluded {} ({}), rejected {} ({}), still to be written {}. \
+         unchanged {} ({}), excluded {} ({}), rejected {} ({}), discarded {} ({}), still to be written {}. \
          Start a new full sync; if this happens again, report it with these numbers",
         counted.read,
         found.read,
@@ -238,6 +238,8 @@ fn difference(sql: &Connection, run: &Active) -> Result<Option<String>, Fault> {
         found.excluded,
         counted.rejected,
         found.rejected,
+        counted.discarded,
+        found.discarded,
         staged.0,
     )))
 }
