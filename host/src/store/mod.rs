@@ -119,6 +119,9 @@ pub enum RunEnd {
 }
 
 /// The store. All methods may be called from many tasks at once.
+///
+/// A step of a run that has ended is refused with [`StoreError::RunEnded`]. Moments are kept to the
+/// microsecond. A call whose future is dropped may have taken effect.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Adds an integration, or replaces the one of the same id.
@@ -153,6 +156,7 @@ pub trait Store: Send + Sync {
     async fn enter_phase(&self, id: RunId, phase: Phase) -> Result<(), StoreError>;
 
     /// Reading starts anew: the cursor is cleared, what was decided stays until it is read again.
+    /// Discarded records, which nothing tells apart, are forgotten, since they will come again.
     async fn restart_reading(&self, id: RunId) -> Result<(), StoreError>;
 
     /// Stores a page: outcomes into the ledger, writes into the stage, the cursor and the counters,

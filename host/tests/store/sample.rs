@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice::contact::{Channel, ContactId, Cursor};
+use sluice::contact::{Channel, ContactId, Cursor, Discard, DiscardReason};
 use sluice::integration::{ApsisSettings, Grant, Integration, IntegrationId, SecretRef, SyncSettings};
 use sluice::profile::{Answer, AttributeId, AttributeValue, Intent, TopicId, WantedConsent};
 use sluice::reason::{Reason, ReasonCode};
@@ -97,6 +97,14 @@ pub fn page(decided: Vec<Decided>, next: Option<&str>) -> PageCommit {
         discarded: Vec::new(),
         next: next.map(|cursor| Cursor(cursor.to_owned())),
         total: None,
+    }
+}
+
+pub fn discard(number: u32) -> Discard {
+    Discard {
+        subject: Some(format!("consent {number}")),
+        reason: DiscardReason::MissingPerson,
+        message: "it belongs to no person".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use sluice::error::ErrorCode;
-use sluice::run::Counters;
+use sluice::run::{Counters, Phase};
 use sluice::store::{RunEnd, SqliteStore, Store, StoreError};
 
 use crate::sample::*;
@@ -41,6 +41,21 @@ async fn two_processes_may_share_the_file() {
     }
     assert!(one.run(run.id).await.unwrap().cancel_requested);
     assert_eq!(other.staged_count(run.id).await.unwrap(), 20);
+}
+
+#[test]
+fn many_may_open_a_new_database_at_once() {
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sluice.db");
+        std::thread::scope(|scope| {
+            let open = || scope.spawn(|| SqliteStore::open(&path).map(drop));
+            let opened = [open(), open(), open(), open()];
+            for one in opened {
+                one.join().unwrap().unwrap();
+            }
+        });
+    }
 }
 
 #[test]
@@ -88,6 +103,32 @@ fn a_file_that_is_no_database_is_named() {
 
     let nowhere = SqliteStore::open(&folder.path().join("none/sluice.db")).err().unwrap();
     assert!(nowhere.to_string().contains("none/sluice.db"), "{nowhere}");
+}
+
+/// The outcomes are counted anew from the rows: counters that only agree with themselves do not pass.
+#[tokio::test]
+async fn a_run_whose_rows_are_not_its_counters_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sluice.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let sql = Connection::open(&path).unwrap();
+    let spoilt = [
+        "DELETE FROM run_contacts WHERE contact = '1'",
+        "UPDATE run_contacts SET outcome = 'created' WHERE contact = '1'",
+        "UPDATE run_contacts SET outcome = NULL WHERE contact = '1'",
+        "DELETE FROM discards",
+    ];
+    for (number, spoil) in spoilt.into_iter().enumerate() {
+        let run = new_run(&store, &format!("integration-{number}")).await;
+        let mut only = page(vec![rejected("1"), rejected("2")], None);
+        only.discarded = vec![discard(1)];
+        let counters = store.commit_page(run.id, only).await.unwrap();
+        assert!(counters.add_up());
+        assert!(sql.execute(spoil, ()).unwrap() > 0);
+        let end = store.end_run(run.id, RunEnd::Completed).await.unwrap();
+        assert_eq!(end.phase, Phase::Failed, "{spoil}");
+        assert_eq!(end.failure.unwrap().code, "run-does-not-add-up");
+    }
 }
 
 /// Rows that nothing shows are deleted in time, so that the file does not grow from run to run.

@@ -1,6 +1,6 @@
 //! The suite: each test takes an empty store and knows nothing of what is behind the trait.
 
-use sluice::contact::{Channel, Discard, DiscardReason};
+use sluice::contact::Channel;
 use sluice::error::{ErrorCode, Failure};
 use sluice::integration::IntegrationId;
 use sluice::profile::{ConsentType, KnownConsent, TopicId};
@@ -146,11 +146,20 @@ pub async fn a_contact_read_twice_counts_once(store: &dyn Store) {
 
 pub async fn reading_starts_anew(store: &dyn Store) {
     let run = new_run(store, "a").await;
-    store.commit_page(run.id, page(vec![write("1"), rejected("2")], Some("c"))).await.unwrap();
+    let mut first = page(vec![write("1"), rejected("2")], Some("c"));
+    first.discarded = vec![discard(1)];
+    store.commit_page(run.id, first).await.unwrap();
     store.restart_reading(run.id).await.unwrap();
     let now = store.run(run.id).await.unwrap();
-    assert_eq!((now.cursor, now.counters.read, now.counters.rejected), (None, 2, 1));
+    assert_eq!((now.cursor, now.counters), (None, Counters { read: 2, rejected: 1, ..Counters::default() }));
     assert_eq!(staged(store, run.id).await, ["1"]);
+    assert!(store.discards(run.id, 10).await.unwrap().is_empty());
+
+    // The record comes again with its page, and is counted once.
+    let mut again = page(vec![write("1"), write("2")], None);
+    again.discarded = vec![discard(1)];
+    let counters = store.commit_page(run.id, again).await.unwrap();
+    assert_eq!(counters, Counters { read: 2, discarded: 1, ..Counters::default() });
 }
 
 pub async fn reading_to_the_end_is_remembered(store: &dyn Store) {
@@ -461,14 +470,6 @@ pub async fn reasons_are_counted(store: &dyn Store) {
             (Outcome::Rejected, "value-too-long".to_owned(), 1),
         ]
     );
-}
-
-fn discard(number: u32) -> Discard {
-    Discard {
-        subject: Some(format!("consent {number}")),
-        reason: DiscardReason::MissingPerson,
-        message: "it belongs to no person".to_owned(),
-    }
 }
 
 pub async fn discards_come_in_order(store: &dyn Store) {

@@ -45,13 +45,17 @@ pub(super) fn add(sql: &Connection, part: Part, owner: i64) -> Result<(), Fault>
     Ok(())
 }
 
-/// Deletes some of what is marked; whether there may be more.
-pub(super) fn sweep(sql: &Connection) -> Result<bool, Fault> {
+/// What is to be deleted next, if anything.
+pub(super) fn next(sql: &Connection) -> Result<Option<(Part, i64)>, Fault> {
     let next: Option<(Stored<Part>, i64)> = sql
         .prepare_cached("SELECT part, owner FROM leftovers LIMIT 1")?
         .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((Stored(part), owner)) = next else { return Ok(false) };
+    Ok(next.map(|(Stored(part), owner)| (part, owner)))
+}
+
+/// Deletes some of the owner's rows, and the mark once there are none.
+pub(super) fn sweep(sql: &Connection, (part, owner): (Part, i64)) -> Result<(), Fault> {
     let delete = match part {
         Part::Stage => "DELETE FROM stage WHERE number IN (SELECT number FROM stage WHERE run = ?1 LIMIT ?2)",
         Part::Contacts => {
@@ -74,5 +78,5 @@ pub(super) fn sweep(sql: &Connection) -> Result<bool, Fault> {
         sql.prepare_cached("DELETE FROM leftovers WHERE part = ?1 AND owner = ?2")?
             .execute((Stored(part), owner))?;
     }
-    Ok(true)
+    Ok(())
 }

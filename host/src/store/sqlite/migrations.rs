@@ -8,13 +8,13 @@ use crate::store::StoreError;
 
 const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_runs_and_ledger.sql"))];
 
-/// Brings the database to this program's schema. `path` is for the error.
+/// Brings the database to this program's schema. `path` is for the error. Only one process may do so
+/// at a time.
 pub(super) fn apply(sql: &mut Connection, path: &str) -> Result<(), StoreError> {
-    let version: usize = sql
-        .query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))
-        .map(|version| usize::try_from(version).unwrap_or(usize::MAX))
+    let version: i64 = sql
+        .query_row("PRAGMA user_version", (), |row| row.get(0))
         .map_err(|error| Fault::from(error).at(path))?;
-    if version > STEPS.len() {
+    if usize::try_from(version).is_ok_and(|version| version > STEPS.len()) {
         let message = format!("its schema is {version}, and this program knows up to {}", STEPS.len());
         return Err(StoreError::TooNew { path: path.to_owned(), message });
     }

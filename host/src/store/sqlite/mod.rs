@@ -20,6 +20,8 @@ mod values;
 mod writer;
 
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +60,7 @@ impl SqliteStore {
     /// [`StoreError::TooNew`] if a newer program wrote it; [`StoreError::Broken`] if it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let name: Arc<str> = path.to_string_lossy().into();
+        let _alone = open_alone(path).map_err(|fault| fault.at(&name))?;
         let mut sql = connect(path).map_err(|fault| fault.at(&name))?;
         migrations::apply(&mut sql, &name)?;
         Ok(Self { writer: Writer::start(sql, Arc::clone(&name))?, readers: Readers::new(name) })
@@ -78,14 +81,33 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     Ok(sql)
 }
 
-/// Makes the file, if there is none, readable by its owner only: it holds personal data. SQLite gives
-/// the log the same mode.
+/// Lets one process after the other open the database, until the file is dropped: SQLite does not wait
+/// for others while it goes over to a write-ahead log, nor do two migrations at once go well.
+fn open_alone(path: &Path) -> Result<File, Fault> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-opening");
+    let file = private().create(true).truncate(false).open(name).and_then(|file| file.lock().map(|()| file));
+    file.map_err(|error| Fault::Content(format!("it cannot be opened: {error}")))
+}
+
+/// Makes the database, if there is none, readable by its owner only: it holds personal data. SQLite
+/// gives the log the same mode. A file that is there is not touched: closing it would undo the locks
+/// that this process holds on it.
 fn make_private(path: &Path) -> Result<(), Fault> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    match private().create_new(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(Fault::Content(format!("it cannot be made: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| Fault::Content(format!("it cannot be opened: {error}")))
+    options
 }
 
 #[async_trait]
@@ -283,6 +305,70 @@ mod tests {
         assert_eq!(counters.read, u64::from(stored) + 100);
         let end = store.end_run(run, RunEnd::Completed).await.unwrap();
         assert_eq!(end.phase, Phase::Completed, "{:?}", end.failure);
+    }
+
+    /// Holds the writer until what is to share a transaction waits for it, then lets it go on.
+    async fn in_one_transaction<T>(store: &SqliteStore, commands: impl Future<Output = T>) -> T {
+        let (holds, begun) = tokio::sync::oneshot::channel();
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let holding = store.writer.run(move |_| {
+            holds.send(()).unwrap();
+            Ok(held.recv().is_ok())
+        });
+        let meanwhile = async {
+            begun.await.unwrap();
+            // Each is sent when it is first polled, and that is before the last one here.
+            futures::join!(commands, async { let_go.send(()).unwrap() }).0
+        };
+        let (held, answers) = futures::join!(holding, meanwhile);
+        assert!(held.unwrap());
+        answers
+    }
+
+    fn integration_named(id: &str) -> Integration {
+        let mut integration: Integration = serde_json::from_str(INTEGRATION).unwrap();
+        integration.id = IntegrationId(id.to_owned());
+        integration
+    }
+
+    #[tokio::test]
+    async fn a_refused_command_undoes_itself_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("sluice.db")).unwrap();
+        let (a, b, c) = (integration_named("a"), integration_named("b"), integration_named("c"));
+        let put_and_refuse = store.writer.run({
+            let b = b.clone();
+            move |sql| {
+                integrations::put(sql, &b)?;
+                runs::get(sql, RunId(4711))
+            }
+        });
+        let commands =
+            async { futures::join!(store.put_integration(&a), put_and_refuse, store.put_integration(&c)) };
+        let (first, refused, last) = in_one_transaction(&store, commands).await;
+        first.unwrap();
+        last.unwrap();
+        assert_eq!(refused.unwrap_err().code(), "run-unknown");
+        assert_eq!(store.integrations().await.unwrap(), [a, c]);
+    }
+
+    /// SQLite undoes a whole transaction by itself where it cannot undo one statement.
+    #[tokio::test]
+    async fn a_lost_transaction_is_an_error_for_all_that_shared_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("sluice.db")).unwrap();
+        let (a, b, c) = (integration_named("a"), integration_named("b"), integration_named("c"));
+        let lose = store.writer.run(|sql| {
+            sql.execute_batch("ROLLBACK")?;
+            Err::<(), _>(Fault::Content("all is lost".to_owned()))
+        });
+        let commands = async { futures::join!(store.put_integration(&a), lose, store.put_integration(&b)) };
+        let (first, lost, last) = in_one_transaction(&store, commands).await;
+        for error in [first.unwrap_err(), lost.unwrap_err(), last.unwrap_err()] {
+            assert!(error.to_string().contains("all is lost"), "{error}");
+        }
+        store.put_integration(&c).await.unwrap();
+        assert_eq!(store.integrations().await.unwrap(), [c]);
     }
 
     /// A sentence about the store never quotes what is in it.

@@ -169,7 +169,9 @@ pub(super) fn enter_phase(sql: &Connection, id: RunId, phase: Phase) -> Result<(
 
 pub(super) fn restart_reading(sql: &Connection, id: RunId) -> Result<(), Fault> {
     active(sql, id)?;
-    sql.prepare_cached("UPDATE runs SET cursor = NULL, read_to_end = 0 WHERE id = ?1")?.execute([id.0])?;
+    sql.prepare_cached("DELETE FROM discards WHERE run = ?1")?.execute([id.0])?;
+    sql.prepare_cached("UPDATE runs SET cursor = NULL, read_to_end = 0, discarded = 0 WHERE id = ?1")?
+        .execute([id.0])?;
     Ok(())
 }
 
@@ -222,7 +224,7 @@ fn difference(sql: &Connection, run: &Active) -> Result<Option<String>, Fault> {
     let (counted, found) = (run.counters, recount);
     Ok(Some(format!(
         "the run's numbers do not add up: read {} (recounted {}), created {} ({}), updated {} ({}), \
-         unchanged {} ({}), excluded {} ({}), rejected {} ({}), still to be written {}. \
+         unchanged {} ({}), excluded {} ({}), rejected {} ({}), discarded {} ({}), still to be written {}. \
          Start a new full sync; if this happens again, report it with these numbers",
         counted.read,
         found.read,
@@ -236,6 +238,8 @@ fn difference(sql: &Connection, run: &Active) -> Result<Option<String>, Fault> {
         found.excluded,
         counted.rejected,
         found.rejected,
+        counted.discarded,
+        found.discarded,
         staged.0,
     )))
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault::Fault;
@@ -168,13 +168,14 @@ impl Work {
         step("COMMIT")
     }
 
-    /// Deletes some rows that nothing shows any more; whether there are more.
+    /// Deletes some rows that nothing shows any more; whether there may be more.
     fn sweep(&self) -> bool {
         let swept = (|| {
-            let transaction = self.sql.unchecked_transaction()?;
-            let more = leftovers::sweep(&transaction)?;
+            let Some(next) = leftovers::next(&self.sql)? else { return Ok(false) };
+            let transaction = Transaction::new_unchecked(&self.sql, TransactionBehavior::Immediate)?;
+            leftovers::sweep(&transaction, next)?;
             transaction.commit()?;
-            Ok(more)
+            Ok(true)
         })();
         swept.unwrap_or_else(|fault: Fault| {
             // What is left is swept after the next command.
