@@ -35,7 +35,7 @@ impl Integration {
         for (at, origin) in self.grant.origins.iter().enumerate() {
             let key = format!("grant.origins, entry {}", at + 1);
             let url = address(&key, origin)?;
-            if url.origin().ascii_serialization() != origin.trim_end_matches('/').to_lowercase() {
+            if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
                 return refuse(&key, "must be scheme, host and port only, such as https://acme.lime-crm.com");
             }
         }

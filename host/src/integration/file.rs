@@ -164,6 +164,18 @@ mod tests {
     }
 
     #[test]
+    fn an_origin_is_no_more_than_one() {
+        let origin =
+            |text: &str| parse(&demo().replace("[\"http://127.0.0.1:1\"]", &format!("[\"{text}\"]")));
+        assert!(origin("https://acme.lime-crm.com:443").is_ok());
+        for bad in
+            ["https://acme.lime-crm.com/app", "acme.lime-crm.com", "ftp://a.example", "https://u:p@a.example"]
+        {
+            assert!(origin(bad).unwrap_err().to_string().contains("grant.origins, entry 1"), "{bad}");
+        }
+    }
+
+    #[test]
     fn secrets_are_read_beside_the_file_without_the_trailing_newline() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key"), "s3cret \r\n").unwrap();
