@@ -6,6 +6,7 @@
 //! (`contact`, `profile`, `integration`, `run`, `reason`, `error`).
 
 pub mod apsis;
+pub mod cli;
 pub mod connector;
 pub mod contact;
 pub mod data_dir;
@@ -16,3 +17,4 @@ pub mod reason;
 pub mod rules;
 pub mod run;
 pub mod store;
+pub mod sync;

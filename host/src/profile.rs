@@ -102,6 +102,11 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// Whether it would send the same. What was left out, and in which words, is not sent.
+    pub fn sends_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.attributes == other.attributes && self.consents == other.consents
+    }
+
     /// A digest of all that would be sent, equal for equal intents: lower-case hex SHA-256 of the
     /// intent's JSON.
     pub fn digest(&self) -> String {

@@ -86,10 +86,8 @@ impl Wish {
     }
 
     fn settings(self) -> ConnectionSettings {
-        let mut settings = BTreeMap::from([
-            ("url".to_owned(), json!(self.url)),
-            ("fault".to_owned(), json!(self.fault)),
-        ]);
+        let mut settings =
+            BTreeMap::from([("url".to_owned(), json!(self.url)), ("fault".to_owned(), json!(self.fault))]);
         settings.extend(self.target.map(|target| ("target".to_owned(), json!(target))));
         settings.extend(self.times.map(|times| ("times".to_owned(), json!(times))));
         ConnectionSettings {

@@ -1,0 +1,207 @@
+//! The `sluice` program: what its commands are, and what their exit codes say.
+//!
+//! Thin: each command reads its arguments, calls the library, and prints. Tables and progress go to
+//! the terminal; with `--json` every command prints JSON lines instead, for scripts. Log lines go to
+//! standard error, so that standard output holds the answer alone.
+
+mod connector;
+mod demo;
+mod doctor;
+mod integration;
+mod logging;
+mod progress;
+mod serve;
+mod sync;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::data_dir::{DataDir, WorkLock};
+use crate::error::{ErrorCode, Failure};
+use crate::store::{SqliteStore, Store};
+use crate::sync::Service;
+
+/// Syncs a CRM's contacts into APSIS One.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Where Sluice keeps its store, its components and its caches.
+    #[arg(long, global = true, env = "SLUICE_DATA", default_value = ".sluice", value_name = "DIR")]
+    data: PathBuf,
+    /// Print JSON lines instead of tables and progress bars.
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log to standard error: `warn`, `info`, or `sluice=debug`.
+    #[arg(long, global = true, env = "SLUICE_LOG", default_value = "warn", value_name = "FILTER")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 success; 1 failure; 2 wrong usage; 3 partial: the run completed, and some \
+contacts were rejected; 4 cancelled.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show Sluice at work: a simulated Lime CRM and APSIS One, and a full sync of 3,000 people.
+    Demo(demo::Args),
+    /// Run full syncs as they are asked for, and go on with those that a crash interrupted.
+    Serve,
+    /// Integrations: one customer's connection each.
+    #[command(subcommand)]
+    Integration(integration::Command),
+    /// Full syncs.
+    #[command(subcommand)]
+    Sync(sync::Command),
+    /// Connectors: the components that speak to a CRM.
+    #[command(subcommand)]
+    Connector(connector::Command),
+    /// Check that an integration can work: both sides reachable, credentials right, mappings known.
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command ended, where it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All is well.
+    Success,
+    /// It did its work, and some contacts were rejected.
+    Partial,
+    /// Somebody cancelled the run.
+    Cancelled,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Success => Self::SUCCESS,
+            End::Partial => Self::from(3),
+            End::Cancelled => Self::from(4),
+        }
+    }
+}
+
+/// What every command is given beside its own arguments.
+struct Context {
+    data: PathBuf,
+    json: bool,
+}
+
+impl Context {
+    /// Prints an answer: as a JSON line, or in words.
+    fn answer(&self, json: &impl serde::Serialize, words: impl FnOnce() -> String) {
+        if self.json {
+            self.line(json);
+        } else {
+            println!("{}", words());
+        }
+    }
+
+    /// Prints a JSON line.
+    #[expect(clippy::unused_self, reason = "reads as `answer` and `say` do")]
+    fn line(&self, json: &impl serde::Serialize) {
+        match serde_json::to_string(json) {
+            Ok(line) => println!("{line}"),
+            Err(error) => eprintln!("sluice: an answer has no JSON form: {error}"),
+        }
+    }
+
+    /// Tells people something that scripts do not ask for.
+    fn say(&self, words: &str) {
+        if !self.json {
+            eprintln!("{words}");
+        }
+    }
+}
+
+/// An opened data directory with its store.
+struct Opened {
+    data: DataDir,
+    store: Arc<dyn Store>,
+}
+
+impl Opened {
+    fn new(context: &Context) -> Result<Self> {
+        let data = DataDir::open(&context.data).or_fail()?;
+        let store = SqliteStore::open(&data.database()).or_fail()?;
+        Ok(Self { data, store: Arc::new(store) })
+    }
+
+    /// The right to do runs; none while another process has it.
+    fn lock(&self) -> Result<Option<WorkLock>> {
+        self.data.lock().or_fail()
+    }
+
+    fn service(&self) -> Result<Service> {
+        Service::new(self.data.clone(), self.store.clone()).or_fail()
+    }
+}
+
+/// A command's failure: a code and a sentence.
+type Result<T> = std::result::Result<T, Failure>;
+
+/// Turns an error with a code into a command's failure.
+trait OrFail<T> {
+    fn or_fail(self) -> Result<T>;
+}
+
+impl<T, E: ErrorCode> OrFail<T> for std::result::Result<T, E> {
+    fn or_fail(self) -> Result<T> {
+        self.map_err(|error| Failure::from(&error))
+    }
+}
+
+/// Parses the program's arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "sluice", &mut std::io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    if let Err(message) = logging::start(&cli.log) {
+        eprintln!("sluice: log-filter-invalid: {message}");
+        return ExitCode::from(2);
+    }
+    let json = cli.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("sluice: the program could not start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(end) => end.into(),
+        Err(failure) => {
+            if json {
+                println!("{}", serde_json::json!({ "error": failure }));
+            } else {
+                eprintln!("sluice: {}: {}", failure.code, failure.message);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<End> {
+    let context = Context { data: cli.data, json: cli.json };
+    match cli.command {
+        Command::Demo(args) => demo::run(&context, args).await,
+        Command::Serve => serve::run(&context).await,
+        Command::Integration(command) => integration::run(&context, command).await,
+        Command::Sync(command) => sync::run(&context, command).await,
+        Command::Connector(command) => connector::run(&context, command).await,
+        Command::Doctor(args) => doctor::run(&context, args).await,
+        // Answered before the runtime was started.
+        Command::Completions { .. } => Ok(End::Success),
+    }
+}

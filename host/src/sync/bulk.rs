@@ -1,0 +1,296 @@
+//! The second half of a large full sync: what APSIS One has is read in one export, the rest goes in by
+//! bulk imports, and a second export says what they did.
+//!
+//! APSIS One reports nothing about an import's rows, so nothing is believed of it: a contact has its
+//! outcome when the profile read back is what the rules want. Whoever is left is written one by one,
+//! by `writing`. Where exports cannot be had, everybody is.
+//!
+//! A killed run goes on: the imports' row ranges and numbers are in the store. A file whose upload was
+//! not noted is uploaded again, which writes the same values twice and changes nothing.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::failure::SyncError;
+use super::line::Line;
+use super::writing::plan;
+use crate::apsis::{
+    ApsisError, ExportFile, ExportedProfile, IMPORTS_AT_ONCE, ImportFile, ImportId, ImportState, Kind, Row,
+    compare,
+};
+use crate::contact::ContactId;
+use crate::error::ErrorCode;
+use crate::reason::Reason;
+use crate::run::{Batch, BatchState, Outcome, RunId, Settled, Staged};
+use crate::store::{Found, Store};
+
+/// Profiles or contacts handled in one transaction.
+const TAKE: u32 = 500;
+
+/// How often an import is asked whether it has ended: at first, and after some minutes.
+const ASK_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// How long an import may wait for its file, which is uploaded, or take in all. What it has not done
+/// by then goes one by one.
+const GIVE_UP_AFTER: (Duration, Duration) = (Duration::from_mins(15), Duration::from_hours(24));
+
+/// Whether what APSIS One has is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// It is, of every staged contact.
+    Yes,
+    /// APSIS One gave no export: only single calls can tell.
+    No,
+}
+
+/// Reads what APSIS One has of the staged contacts, and settles those that are as they should be.
+///
+/// # Errors
+/// When APSIS One refuses the credentials; when the store or the disk fails.
+pub async fn compare_before(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    forced: bool,
+) -> Result<Compared, SyncError> {
+    let Some(file) = export(line, run).await? else { return Ok(Compared::No) };
+    let mut pages = line.target.export_pages(file, TAKE as usize);
+    loop {
+        let profiles = match pages.next().await {
+            Ok(Some(profiles)) => profiles,
+            Ok(None) => break,
+            Err(error) => {
+                warn!(%run, code = error.code(), "the export cannot be read: writing one by one");
+                return Ok(Compared::No);
+            }
+        };
+        let staged = staged_of(store, run, &profiles).await?;
+        let mut found = Vec::new();
+        let mut settled = Vec::new();
+        for (profile, staged) in pair(profiles, staged) {
+            if !forced && as_wanted(&staged, &profile).is_some() {
+                settled.push(Settled {
+                    contact: staged.intent.key,
+                    outcome: Outcome::Unchanged,
+                    reason: None,
+                });
+            } else {
+                found.push(Found { contact: staged.intent.key, existed: true, consents: profile.consents });
+            }
+        }
+        store.note_found(run, found).await?;
+        store.settle(run, settled).await?;
+    }
+    store.note_rest_absent(run).await?;
+    Ok(Compared::Yes)
+}
+
+/// Imports every staged contact that an import can carry, in files of contiguous ids.
+///
+/// # Errors
+/// As `compare_before`.
+pub async fn import_all(store: &dyn Store, line: &Line, run: RunId) -> Result<(), SyncError> {
+    let batches = store.batches(run).await?;
+    let batches = if batches.is_empty() { choose(store, line, run).await? } else { batches };
+    let unfinished = batches.into_iter().filter(|batch| batch.state != BatchState::Ended);
+    stream::iter(unfinished)
+        .map(Ok)
+        .try_for_each_concurrent(IMPORTS_AT_ONCE, |batch| import_one(store, line, run, batch).boxed())
+        .await
+}
+
+/// Reads back what the imports did, and settles every contact whose profile is as it should be.
+///
+/// # Errors
+/// As `compare_before`.
+pub async fn verify(store: &dyn Store, line: &Line, run: RunId) -> Result<(), SyncError> {
+    let Some(file) = export(line, run).await? else { return Ok(()) };
+    let mut pages = line.target.export_pages(file, TAKE as usize);
+    loop {
+        let profiles = match pages.next().await {
+            Ok(Some(profiles)) => profiles,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                warn!(%run, code = error.code(), "the export cannot be read: writing one by one");
+                return Ok(());
+            }
+        };
+        let staged = staged_of(store, run, &profiles).await?;
+        let settled = pair(profiles, staged).filter_map(|(profile, staged)| {
+            let reason = as_wanted(&staged, &profile)?;
+            let outcome = if staged.existed == Some(false) { Outcome::Created } else { Outcome::Updated };
+            Some(Settled { contact: staged.intent.key, outcome, reason })
+        });
+        store.settle(run, settled.collect()).await?;
+    }
+}
+
+/// Divides the staged contacts into files.
+async fn choose(store: &dyn Store, line: &Line, run: RunId) -> Result<Vec<Batch>, SyncError> {
+    let mut batches: Vec<Batch> = Vec::new();
+    let mut size = u32::MAX;
+    let mut after = None;
+    loop {
+        let staged = store.staged(run, after.as_ref(), None, TAKE).await?;
+        let Some(last) = staged.last() else { break };
+        after = Some(last.intent.key.clone());
+        for staged in staged {
+            let contact = staged.intent.key;
+            match batches.last_mut() {
+                Some(batch) if size < line.import_rows => {
+                    batch.last = contact;
+                    size += 1;
+                }
+                _ => {
+                    let number = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+                    let state = BatchState::Chosen;
+                    batches.push(Batch {
+                        number,
+                        first: contact.clone(),
+                        last: contact,
+                        state,
+                        import_id: None,
+                    });
+                    size = 1;
+                }
+            }
+        }
+    }
+    // Backwards, so that a store that has the first batch has them all.
+    for batch in batches.iter().rev() {
+        store.put_batch(run, batch).await?;
+    }
+    Ok(batches)
+}
+
+async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch) -> Result<(), SyncError> {
+    let _permit = line.target.client().running_import().await;
+    if batch.state == BatchState::Chosen {
+        let mut file = write_file(store, line, run, &batch).await?;
+        if file.rows() > 0 {
+            match line.target.start_import(&mut file).await {
+                Ok(id) => batch.import_id = Some(id.0),
+                Err(error) => {
+                    go_on(&error)?;
+                    warn!(%run, batch = batch.number, code = error.code(), "import refused: these go one by one");
+                }
+            }
+        }
+        if batch.import_id.is_some() {
+            batch.state = BatchState::Uploaded;
+            store.put_batch(run, &batch).await?;
+            info!(%run, batch = batch.number, rows = file.rows(), "import uploaded");
+        }
+    }
+    if let Some(id) = batch.import_id.clone() {
+        match until_ended(line, &ImportId(id)).await {
+            Ok(ImportState::Completed) => info!(%run, batch = batch.number, "import completed"),
+            Ok(state) => {
+                warn!(%run, batch = batch.number, ?state, "import not completed: what it left goes one by one")
+            }
+            Err(error) => {
+                go_on(&error)?;
+                warn!(%run, batch = batch.number, code = error.code(), "import not followed to its end");
+            }
+        }
+    }
+    batch.state = BatchState::Ended;
+    Ok(store.put_batch(run, &batch).await?)
+}
+
+/// Asks until an import has ended, or takes longer than is sane.
+async fn until_ended(line: &Line, import: &ImportId) -> Result<ImportState, ApsisError> {
+    let began = Instant::now();
+    let (mut pause, longest) = ASK_AFTER;
+    let (without_file, in_all) = GIVE_UP_AFTER;
+    loop {
+        let state = line.target.import_state(import).await?;
+        let waited = began.elapsed();
+        if state.is_final() || waited > in_all || (state == ImportState::Waiting && waited > without_file) {
+            return Ok(state);
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.mul_f64(1.3).min(longest);
+    }
+}
+
+/// Writes the file of a batch. Who cannot be a row, or finds the file full, is left to single calls.
+async fn write_file(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    batch: &Batch,
+) -> Result<ImportFile, SyncError> {
+    let columns = line.target.import_columns(&line.attributes, &line.consents)?;
+    let mut file = ImportFile::create(columns, &line.spool)?;
+    let mut left = 0_u64;
+    let mut staged = store.staged_of(run, std::slice::from_ref(&batch.first)).await?;
+    let mut after = batch.first.clone();
+    loop {
+        for staged in &staged {
+            let plan = plan(staged, staged.known_consents.as_deref());
+            if file.add(&staged.intent, &plan, staged.existed == Some(false))? != Row::Written {
+                left += 1;
+            }
+        }
+        staged = store.staged(run, Some(&after), Some(&batch.last), TAKE).await?;
+        let Some(last) = staged.last() else { break };
+        after = last.intent.key.clone();
+    }
+    info!(%run, batch = batch.number, rows = file.rows(), left, "import written");
+    Ok(file)
+}
+
+/// Fetches an export into the spool. None where APSIS One does not give one.
+async fn export(line: &Line, run: RunId) -> Result<Option<ExportFile>, SyncError> {
+    match line.target.export(&line.attributes, &line.spool).await {
+        Ok(file) => Ok(Some(file)),
+        Err(error) => {
+            go_on(&error)?;
+            warn!(%run, code = error.code(), "no export from APSIS One: writing one by one");
+            Ok(None)
+        }
+    }
+}
+
+/// Bulk work that does not succeed is done by single calls, unless those could not succeed either.
+fn go_on(error: &ApsisError) -> Result<(), SyncError> {
+    match error.kind() {
+        Kind::Credentials | Kind::Local => Err(error.clone().into()),
+        Kind::Contact(_) | Kind::Exhausted | Kind::Permission | Kind::Settings | Kind::Protocol => Ok(()),
+    }
+}
+
+async fn staged_of(
+    store: &dyn Store,
+    run: RunId,
+    profiles: &[ExportedProfile],
+) -> Result<Vec<Staged>, SyncError> {
+    let keys: Vec<ContactId> = profiles.iter().map(|profile| profile.key.clone()).collect();
+    Ok(store.staged_of(run, &keys).await?)
+}
+
+/// Each staged contact with its profile.
+fn pair(
+    profiles: Vec<ExportedProfile>,
+    staged: Vec<Staged>,
+) -> impl Iterator<Item = (ExportedProfile, Staged)> {
+    let mut staged: HashMap<ContactId, Staged> =
+        staged.into_iter().map(|staged| (staged.intent.key.clone(), staged)).collect();
+    profiles.into_iter().filter_map(move |profile| {
+        let staged = staged.remove(&profile.key)?;
+        Some((profile, staged))
+    })
+}
+
+/// Whether a profile is as the rules want it, with no consent left to be set. What was withheld, if
+/// anything, is its reason.
+fn as_wanted(staged: &Staged, profile: &ExportedProfile) -> Option<Option<Reason>> {
+    let plan = plan(staged, Some(&profile.consents));
+    let fits = plan.is_empty() && compare::fits(&staged.intent, profile, &plan);
+    fits.then(|| plan.withheld.into_iter().chain(staged.intent.left_out.iter().cloned()).next())
+}

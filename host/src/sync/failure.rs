@@ -1,0 +1,81 @@
+//! Why a run cannot go on. What concerns one contact only is a `Reason`, not an error.
+
+use crate::apsis::ApsisError;
+use crate::connector::{CallError, CatalogueError, LimitsError, LoadError, OpenError};
+use crate::data_dir::DataDirError;
+use crate::error::ErrorCode;
+use crate::integration::IntegrationError;
+use crate::rules::RulesError;
+use crate::store::StoreError;
+
+/// Why a run stopped, or could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The CRM, or the connector that speaks to it.
+    #[error(transparent)]
+    Crm(#[from] CallError),
+    /// The component cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The component is not in the catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The connector's settings, secrets or grants do not fit.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A limit is unknown or no limit.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// The integration's secrets cannot be read.
+    #[error(transparent)]
+    Integration(#[from] IntegrationError),
+    /// The rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// APSIS One.
+    #[error(transparent)]
+    Apsis(#[from] ApsisError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// A rule names what the CRM does not have. Going on would clear that attribute of everybody.
+    #[error(
+        "{row} names {name}, which the CRM does not have; {near}. Correct the name, and apply the integration again"
+    )]
+    NotInCrm {
+        /// Which row.
+        row: String,
+        /// What it names.
+        name: String,
+        /// What there is.
+        near: String,
+    },
+    /// The connector says where reading goes on, and it is where it was.
+    #[error(
+        "the connector returned the cursor that it was given, so that reading would never end; nothing was lost, but \
+         this connector needs mending: tell its author"
+    )]
+    CursorRepeated,
+}
+
+impl ErrorCode for SyncError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Crm(error) => error.code(),
+            Self::Load(error) => error.code(),
+            Self::Catalogue(error) => error.code(),
+            Self::Open(error) => error.code(),
+            Self::Limits(error) => error.code(),
+            Self::Integration(error) => error.code(),
+            Self::Rules(error) => error.code(),
+            Self::Apsis(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::DataDir(error) => error.code(),
+            Self::NotInCrm { .. } => "mapping-not-in-crm",
+            Self::CursorRepeated => "cursor-repeated",
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The line of one integration, ready for contacts: its connection to the CRM, its rules with every
+//! name resolved, and its target in APSIS One.
+//!
+//! Opening it reads both sides' definitions once. A rule that names what either side does not have is
+//! refused here, before the first contact: an unknown field would read as empty, and would clear an
+//! attribute of everybody.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::failure::SyncError;
+use crate::apsis::{Client, ConsentStep, Definitions, Target};
+use crate::connector::{
+    Catalogue, CatalogueError, Connection, ConnectionSettings, Connector, Engine, Limits,
+};
+use crate::contact::{ConsentInfo, FieldInfo};
+use crate::data_dir::DataDir;
+use crate::integration::{AttributeKind, ConsentRow, FieldRow, Integration};
+use crate::profile::AttributeId;
+use crate::rules::{ConsentMapping, ConsentSource, FieldMapping, RuleSet, Rules};
+
+/// The attributes that are mapped by themselves; every section has them (APSIS One developer hub,
+/// "Update profile attributes").
+const EMAIL: &str = "com.apsis1.attributes.email";
+const CRM_ID: &str = "com.apsis1.attributes.crmid";
+
+/// Everything that one integration's contacts pass through.
+pub struct Line {
+    /// To the CRM.
+    pub connection: Connection,
+    /// What a profile should be.
+    pub rules: Rules,
+    /// Into APSIS One.
+    pub target: Target,
+    /// Every attribute that the rules set.
+    pub attributes: Vec<AttributeId>,
+    /// Every consent that the rules set.
+    pub consents: Vec<ConsentStep>,
+    /// Contacts asked for in one page.
+    pub page_size: u32,
+    /// From how many writes on bulk imports are used.
+    pub import_threshold: u64,
+    /// At most this many contacts in one import file.
+    pub import_rows: u32,
+    /// Where import and export files are kept while they are used.
+    pub spool: PathBuf,
+}
+
+impl Line {
+    /// Opens an integration's line.
+    ///
+    /// # Errors
+    /// When the component, a setting, a secret or a rule cannot be used, or one side does not answer.
+    pub async fn open(data: &DataDir, engine: &Engine, integration: &Integration) -> Result<Self, SyncError> {
+        let connection = connect(data, engine, integration).await?;
+        let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?;
+        let definitions = client.definitions().await?;
+        let target = client.target(&definitions, &integration.apsis)?;
+        let fields = connection.list_fields().await?;
+        let consents = if integration.consents.iter().any(|row| row.consent.is_some()) {
+            connection.list_consents().await?
+        } else {
+            Vec::new()
+        };
+        check_names(integration, &fields, &consents)?;
+        let set = resolve(integration, connection.connector(), &definitions)?;
+        let mut attributes: Vec<AttributeId> = set.fields.iter().map(|row| row.attribute.clone()).collect();
+        attributes.push(set.email_attribute.clone());
+        attributes.extend(set.id_attribute.clone());
+        let consents =
+            set.consents.iter().map(|row| ConsentStep { topic: row.topic.clone(), channel: row.channel });
+        let consents = consents.collect();
+        Ok(Self {
+            connection,
+            rules: Rules::new(set)?,
+            target,
+            attributes,
+            consents,
+            page_size: integration.sync.page_size,
+            import_threshold: u64::from(integration.sync.import_threshold),
+            import_rows: integration.sync.import_rows,
+            spool: data.spool(),
+        })
+    }
+}
+
+/// The components that were applied.
+///
+/// # Errors
+/// When their directory cannot be used.
+pub fn catalogue(data: &DataDir) -> Result<Catalogue, CatalogueError> {
+    Catalogue::new(&data.components())
+}
+
+/// Connects to an integration's CRM.
+///
+/// # Errors
+/// When the component, a setting or a secret cannot be used.
+pub async fn connect(
+    data: &DataDir,
+    engine: &Engine,
+    integration: &Integration,
+) -> Result<Connection, SyncError> {
+    let component = catalogue(data)?.read(&integration.connector)?;
+    let connector = engine.load(&component).await?;
+    let mut secrets = BTreeMap::new();
+    for (name, reference) in &integration.secrets {
+        secrets.insert(name.clone(), reference.read()?);
+    }
+    Ok(Connection::open(&connector, connection_settings(integration, secrets)?)?)
+}
+
+fn connection_settings(
+    integration: &Integration,
+    secrets: BTreeMap<String, SecretString>,
+) -> Result<ConnectionSettings, SyncError> {
+    Ok(ConnectionSettings {
+        integration: integration.id.clone(),
+        settings: integration.settings.clone(),
+        secrets,
+        grant: integration.grant.clone(),
+        limits: Limits::from(&integration.limits)?,
+    })
+}
+
+/// Whether an integration's component loads and its settings fit. Secrets need not be there yet.
+///
+/// # Errors
+/// With what does not fit.
+pub async fn check_connection(
+    data: &DataDir,
+    engine: &Engine,
+    integration: &Integration,
+) -> Result<(), SyncError> {
+    let connector = engine.load(&catalogue(data)?.read(&integration.connector)?).await?;
+    // Only whether the right ones are named is looked at.
+    let secrets =
+        integration.secrets.keys().map(|name| (name.clone(), SecretString::from("unread"))).collect();
+    Connection::open(&connector, connection_settings(integration, secrets)?)?;
+    Ok(())
+}
+
+/// Turns an integration's rows into rules, with every APSIS One name resolved.
+///
+/// # Errors
+/// When APSIS One has no such attribute, topic or channel.
+pub fn resolve(
+    integration: &Integration,
+    connector: &Connector,
+    definitions: &Definitions,
+) -> Result<RuleSet, SyncError> {
+    let field = |row: &FieldRow| -> Result<FieldMapping, SyncError> {
+        let attribute = definitions.attribute(&row.attribute)?;
+        Ok(FieldMapping {
+            field: row.field.clone(),
+            attribute: attribute.id.clone(),
+            kind: row.kind.or(attribute.kind).unwrap_or(AttributeKind::Text),
+            on_invalid: row.on_invalid,
+        })
+    };
+    let consent = |row: &ConsentRow| -> Result<ConsentMapping, SyncError> {
+        let source = match (&row.consent, &row.field) {
+            (Some(name), _) => ConsentSource::Consent(name.clone()),
+            (None, name) => ConsentSource::Field(name.clone().unwrap_or_default()),
+        };
+        let topic = definitions.topic(&row.topic)?;
+        definitions.check_consent(topic, row.channel)?;
+        Ok(ConsentMapping { source, topic: topic.id.clone(), channel: row.channel })
+    };
+    Ok(RuleSet {
+        conditions: integration.conditions.clone(),
+        fields: integration.fields.iter().map(field).collect::<Result<_, _>>()?,
+        consents: integration.consents.iter().map(consent).collect::<Result<_, _>>()?,
+        email_field: connector.description().email_field.clone(),
+        email_attribute: definitions.attribute(EMAIL)?.id.clone(),
+        id_attribute: definitions.attribute(CRM_ID).ok().map(|attribute| attribute.id.clone()),
+        default_country: integration.default_country.clone(),
+    })
+}
+
+/// Refuses rules that name what the CRM does not have.
+///
+/// # Errors
+/// With the first such row.
+pub fn check_names(
+    integration: &Integration,
+    fields: &[FieldInfo],
+    consents: &[ConsentInfo],
+) -> Result<(), SyncError> {
+    let field = |row: &str, name: &str| {
+        if fields.iter().any(|field| field.name == name) {
+            return Ok(());
+        }
+        Err(not_in_crm(row, name, "its fields", fields.iter().map(|field| field.name.as_str())))
+    };
+    for row in &integration.conditions {
+        field("a sync condition", &row.field)?;
+    }
+    for row in &integration.fields {
+        field("a field mapping", &row.field)?;
+    }
+    for row in &integration.consents {
+        if let Some(name) = &row.field {
+            field("a consent mapping", name)?;
+        }
+        if let Some(name) = &row.consent
+            && !consents.iter().any(|consent| consent.name == *name)
+        {
+            let there = consents.iter().map(|consent| consent.name.as_str());
+            return Err(not_in_crm("a consent mapping", name, "its consent types", there));
+        }
+    }
+    Ok(())
+}
+
+fn not_in_crm<'a>(row: &str, name: &str, what: &str, there: impl Iterator<Item = &'a str>) -> SyncError {
+    let mut there: Vec<&str> = there.collect();
+    there.sort_unstable();
+    let near =
+        if there.is_empty() { format!("{what}: none") } else { format!("{what}: {}", there.join(", ")) };
+    SyncError::NotInCrm { row: row.to_owned(), name: name.to_owned(), near }
+}

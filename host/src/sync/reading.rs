@@ -1,0 +1,142 @@
+//! The first half of a full sync: pages are read from the CRM, decided by the rules, and stored.
+//!
+//! A page is read while the one before it is decided and stored. Page, cursor, outcomes and counters
+//! are one transaction, so that a killed run reads nothing again but the page in flight. Nothing is
+//! written to APSIS One here.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::failure::SyncError;
+use super::line::Line;
+use crate::connector::{CallError, NextStep};
+use crate::contact::{Contact, ContactId, Cursor, Page};
+use crate::rules::Decision;
+use crate::run::{Decided, LedgerEntry, Outcome, Run, Verdict};
+use crate::store::{PageCommit, Store};
+
+/// Pages that may wait between reading and storing: enough that neither waits for the other, few
+/// enough that memory stays flat.
+const PAGES_AHEAD: usize = 2;
+
+/// How often the CRM may say that a cursor is too old before the run gives up.
+const RESTARTS: u32 = 3;
+
+/// How often one page is asked for before the run gives up: with the growing pauses, some minutes.
+const ATTEMPTS: u32 = 8;
+
+/// What the reader hands to the one who stores.
+enum Read {
+    Page(Page),
+    /// The CRM no longer knows the cursor: reading starts anew.
+    Restart,
+}
+
+/// Reads all pages from the run's cursor on.
+///
+/// # Errors
+/// When the CRM refuses, or does not answer in spite of repeated attempts; when the store fails.
+pub async fn read_all(store: &dyn Store, line: &Line, run: &Run) -> Result<(), SyncError> {
+    let (pages, mut stored) = mpsc::channel(PAGES_AHEAD);
+    let reading = read_pages(line, run.cursor.clone(), pages);
+    let storing = async {
+        while let Some(read) = stored.recv().await {
+            match read {
+                Read::Restart => store.restart_reading(run.id).await?,
+                Read::Page(page) => {
+                    let commit = decide_page(store, line, run, page).await?;
+                    let counters = store.commit_page(run.id, commit).await?;
+                    info!(run = %run.id, read = counters.read, "page stored");
+                }
+            }
+        }
+        Ok(())
+    };
+    tokio::try_join!(reading, storing).map(|_| ())
+}
+
+async fn read_pages(
+    line: &Line,
+    mut cursor: Option<Cursor>,
+    pages: mpsc::Sender<Read>,
+) -> Result<(), SyncError> {
+    let mut restarts = 0;
+    loop {
+        let page = match read_page(line, cursor.as_ref()).await {
+            Ok(page) => page,
+            Err(error) if matches!(error.next_step(), NextStep::StartAgain) && restarts < RESTARTS => {
+                warn!(%error, "the CRM no longer knows where reading was: starting again");
+                restarts += 1;
+                cursor = None;
+                if pages.send(Read::Restart).await.is_err() {
+                    return Ok(());
+                }
+                continue;
+            }
+            Err(error) => return Err(SyncError::Crm(error)),
+        };
+        let next = page.next.clone();
+        if next.is_some() && next == cursor {
+            return Err(SyncError::CursorRepeated);
+        }
+        // The one who stores has gone only when it failed, and its error is the run's.
+        if pages.send(Read::Page(page)).await.is_err() || next.is_none() {
+            return Ok(());
+        }
+        cursor = next;
+    }
+}
+
+async fn read_page(line: &Line, after: Option<&Cursor>) -> Result<Page, CallError> {
+    let mut attempt = 1;
+    loop {
+        let error = match line.connection.scan(after, line.page_size).await {
+            Ok(page) => return Ok(page),
+            Err(error) => error,
+        };
+        let NextStep::Retry { after: asked } = error.next_step() else { return Err(error) };
+        if attempt >= ATTEMPTS {
+            return Err(error);
+        }
+        let pause = asked.unwrap_or_else(|| growing_pause(attempt));
+        warn!(
+            attempt,
+            pause_ms = pause.as_millis(),
+            code = crate::error::ErrorCode::code(&error),
+            "page not read, trying again"
+        );
+        tokio::time::sleep(pause).await;
+        attempt += 1;
+    }
+}
+
+/// Doubles from half a second, at most a minute, less up to a half by chance, so that many runs do
+/// not come back at once.
+fn growing_pause(attempt: u32) -> Duration {
+    let full = Duration::from_millis(500).saturating_mul(1 << attempt.min(7)).min(Duration::from_mins(1));
+    full.mul_f64(rand::random_range(0.5..1.0))
+}
+
+async fn decide_page(store: &dyn Store, line: &Line, run: &Run, page: Page) -> Result<PageCommit, SyncError> {
+    let ids: Vec<ContactId> = page.contacts.iter().map(|contact| contact.id.clone()).collect();
+    let ledger = if run.forced { HashMap::new() } else { store.ledger(&run.integration, &ids).await? };
+    let decided = page.contacts.iter().map(|contact| decide(line, &ledger, contact)).collect();
+    Ok(PageCommit { decided, discarded: page.discarded, next: page.next, total: page.total })
+}
+
+fn decide(line: &Line, ledger: &HashMap<ContactId, LedgerEntry>, contact: &Contact) -> Decided {
+    let verdict = match line.rules.decide(contact) {
+        Decision::Excluded(reason) => Verdict::Settled(Outcome::Excluded, Some(reason)),
+        Decision::Rejected(reason) => Verdict::Settled(Outcome::Rejected, Some(reason)),
+        Decision::Write(intent) => match ledger.get(&contact.id) {
+            Some(known) if known.written.as_ref().is_some_and(|written| written.sends_same(&intent)) => {
+                Verdict::Settled(Outcome::Unchanged, None)
+            }
+            _ => Verdict::Write(intent),
+        },
+    };
+    Decided { contact: contact.id.clone(), modified_at: contact.modified_at, verdict }
+}
