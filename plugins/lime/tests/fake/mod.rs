@@ -309,7 +309,8 @@ impl Server {
             }
             Method::Delete => {
                 let before = self.subscriptions.len();
-                self.subscriptions.retain(|it| it["id"].to_string() != id);
+                let id: u64 = id.parse().unwrap();
+                self.subscriptions.retain(|it| it["id"] != json!(id));
                 if self.subscriptions.len() < before {
                     Response { status: 204, headers: vec![], body: vec![] }
                 } else {
