@@ -109,8 +109,8 @@ fn a_check_says_what_it_found() {
     let all_well = findings(|_| ());
     for words in [
         "accepts the API key",
-        "9 fields",
-        "2 of its company",
+        "8 fields",
+        "3 of its company",
         "Lime Query",
         "2 consent types",
         "Webhooks can",
