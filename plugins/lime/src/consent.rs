@@ -51,17 +51,17 @@ pub struct Answer {
 
 impl Answer {
     /// Reads a record of the query API, the limeobject list or a delivery.
-    pub fn read(record: &Record, settings: &Settings, zone: &TimeZone) -> Option<Self> {
+    pub fn read(id: i64, record: &Record, settings: &Settings, zone: &TimeZone) -> Self {
         let date = record.text(&settings.consent_date_property);
-        Some(Self {
-            id: record.id()?,
+        Self {
+            id,
             person: record.related(&settings.consent_person_property),
             consent_type: record.related(&settings.consent_type_property),
             approved: record.yesno(&settings.consent_approved_property).unwrap_or(false),
             date: date.and_then(|text| crate::time::to_utc(&text, zone)),
             created: record.system_time("createdtime", zone),
             changed: record.system_time("timestamp", zone),
-        })
+        }
     }
 
     /// What a record is discarded for, if it lacks its person or its type.
@@ -146,7 +146,10 @@ impl Lime {
     }
 
     pub(crate) fn answers(&self, records: &[Record]) -> Vec<Answer> {
-        records.iter().filter_map(|record| Answer::read(record, &self.settings, &self.zone)).collect()
+        records
+            .iter()
+            .filter_map(|record| Some(Answer::read(record.id()?, record, &self.settings, &self.zone)))
+            .collect()
     }
 
     /// The persons with their consents, by queries over many persons.

@@ -124,14 +124,14 @@ fn of_consent(body: &Body, action: &str, settings: &Settings, zone: &TimeZone) -
                 .to_owned(),
         })];
     }
-    let Some(answer) = body.values.as_ref().and_then(|values| Answer::read(values, settings, zone)) else {
+    let Some(values) = &body.values else {
         return vec![Change::Discarded(Discard {
             subject: Some(format!("consent {}", body.id)),
             reason: DiscardReason::Malformed,
             message: "The message about the consent has no values. Start a full sync.".to_owned(),
         })];
     };
-    let answer = Answer { id: body.id, ..answer };
+    let answer = Answer::read(body.id, values, settings, zone);
     let before =
         body.original_values.as_ref().and_then(|values| values.related(&settings.consent_person_property));
     let mut changes: Vec<Change> =

@@ -4,7 +4,8 @@
 //! records are deleted meanwhile, and would skip as many as were deleted. So a page is asked for with an
 //! overlap: it is trusted only if it begins with a record that was read already; else the offset goes
 //! back until it does. With ascending ids that gives the same promise as a keyset. Inferred: that the list
-//! can be sorted by `_id`; a list that is not in that order is refused, not guessed at.
+//! can be sorted by `_id`, or comes in that order where it refuses to be sorted; one that does not is
+//! refused, not guessed at.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct Place {
     offset: u64,
     /// Whether this server goes on after an id.
     after_id: bool,
+    /// Whether this server refuses to sort by id; then its own order must be that of the ids.
+    unsorted: bool,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +59,7 @@ pub fn page(
 ) -> Result<(Vec<Record>, Option<Place>), Error> {
     let mut place = place;
     let mut back = 1_u64;
+    let wanted = limit.clamp(1, PAGE - 1);
     loop {
         let offset = if place.after_id { 0 } else { place.offset.saturating_sub(back) };
         let from = match (place.after_id, offset) {
@@ -63,26 +67,33 @@ pub fn page(
             (false, 0) => String::new(),
             (false, offset) => format!("&_offset={offset}"),
         };
-        let limit = limit.clamp(2, PAGE);
-        let path = format!("v1/limeobject/{limetype}/?_limit={limit}&_sort=_id{more}{from}");
-        let answer: Answer = api.get(&path, what)?.ok(what)?.json(what)?;
-        let records = answer.embedded.limeobjects;
+        let sort = if place.unsorted || place.after_id { "" } else { "&_sort=_id" };
+        let path = format!("v1/limeobject/{limetype}/?_limit={}{sort}{more}{from}", wanted + 1);
+        let reply = api.get(&path, what)?;
+        if reply.status() == 400 && !place.unsorted {
+            place.unsorted = true;
+            continue;
+        }
+        let answer: Answer = reply.ok(what)?.json(what)?;
+        let mut records = answer.embedded.limeobjects;
         let first = in_order(&records, what)?;
-        let overlaps = first.is_some_and(|first| first <= place.last);
-        if offset > 0 && !overlaps {
+        if offset > 0 && first.is_none_or(|first| first > place.last) {
             back = back.saturating_mul(8);
             continue;
         }
         let next = answer.links.pointer("/next/href").and_then(Value::as_str);
-        place.offset = offset.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
         place.after_id |= next.is_some_and(|href| href.contains("_offset_id="));
-        let was = place.last;
-        place.last = last_id(&records, what)?.unwrap_or(was).max(was);
-        let fresh: Vec<Record> = records.into_iter().filter(|record| record.id() > Some(was)).collect();
-        match next {
-            None => return Ok((fresh, None)),
-            Some(_) if fresh.is_empty() => back = 1,
-            Some(_) => return Ok((fresh, Some(place))),
+        let known = records.iter().take_while(|record| record.id() <= Some(place.last)).count();
+        let kept = known.saturating_add(usize::try_from(wanted).unwrap_or(usize::MAX));
+        let goes_on = next.is_some() || records.len() > kept;
+        records.truncate(kept);
+        place.offset = offset.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
+        place.last = last_id(&records, what)?.map_or(place.last, |last| last.max(place.last));
+        let fresh = records.split_off(known);
+        match (goes_on, fresh.is_empty()) {
+            (false, _) => return Ok((fresh, None)),
+            (true, false) => return Ok((fresh, Some(place))),
+            (true, true) => back = 1,
         }
     }
 }
