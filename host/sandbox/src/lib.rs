@@ -19,7 +19,10 @@ mod sandbox;
 mod server;
 mod world;
 
-pub use apsis::{ApsisSwitches, ConsentType, DumpedProfile, EmptyText, ExportEnd, ImportEnd, SECTION, TakenKey};
+pub use apsis::{
+    ApsisSwitches, ConsentType, DumpedProfile, EmptyText, ExportEnd, ImportEnd, ImportReport, ImportStatus,
+    SECTION, TakenKey,
+};
 pub use arrivals::{Arrival, Peaks};
 pub use faults::{Fault, FaultRule, When};
 pub use lime::{LimeSwitches, People, Subscription};
