@@ -205,7 +205,11 @@ impl Arrivals {
     }
 
     pub(crate) fn after(&self, number: Option<u64>) -> Vec<Arrival> {
-        self.kept.iter().filter(|arrival| number.is_none_or(|after| arrival.number > after)).copied().collect()
+        self.kept
+            .iter()
+            .filter(|arrival| number.is_none_or(|after| arrival.number > after))
+            .copied()
+            .collect()
     }
 
     /// Forgets counts, peaks and entries, not the windows: what arrived just now still counts.

@@ -159,7 +159,10 @@ mod tests {
     fn rules_apply_where_and_as_often_as_they_say() {
         let rule = |route: &str, when| FaultRule { route: route.to_owned(), fault: Fault::DropBefore, when };
         let mut faults = Faults::new(
-            vec![rule("apsis.consents", When::After { skip: 1, next: 2 }), rule("lime", When::Probability(0.0))],
+            vec![
+                rule("apsis.consents", When::After { skip: 1, next: 2 }),
+                rule("lime", When::Probability(0.0)),
+            ],
             7,
         );
         assert!(!faults.plan("apsis.attributes.patch").drop_before);

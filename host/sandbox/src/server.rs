@@ -59,8 +59,8 @@ pub(crate) fn serve(
                     let world = world.clone();
                     async move { answer(site, world, request).await }
                 });
-                let connection =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
                 tokio::select! {
                     () = stop.cancelled() => {}
                     _ = connection => {}
@@ -90,7 +90,11 @@ async fn answer(
             let switches = world.lime.switches();
             let class = route.class(&head.method);
             let window = Duration::from_secs(switches.rate_window_seconds);
-            let arrival = Arrived { world: &world, class, number: held(&world.arrivals).note(now, class, None, window) };
+            let arrival = Arrived {
+                world: &world,
+                class,
+                number: held(&world.arrivals).note(now, class, None, window),
+            };
             let admitted = held(&world.limits).lime(now, &switches);
             let plan = held(&world.faults).plan(class);
             let refuse = |status, _: &str| Reply::message(status, "Something went wrong.");
@@ -108,7 +112,8 @@ async fn answer(
                     let host = head.header("host").unwrap_or_default().to_owned();
                     let world = world.clone();
                     // A query may read many rows: it must not hold up the other connections.
-                    let handled = tokio::task::spawn_blocking(move || world.lime.handle(&head, &route, &body, &host));
+                    let handled =
+                        tokio::task::spawn_blocking(move || world.lime.handle(&head, &route, &body, &host));
                     handled.await.map_err(|_| Dropped)?
                 }
             };

@@ -100,11 +100,7 @@ pub(crate) fn from_cell(
     }
 }
 
-fn text_value(
-    attribute: &Attribute,
-    text: &str,
-    switches: &ApsisSwitches,
-) -> Result<Option<Kept>, String> {
+fn text_value(attribute: &Attribute, text: &str, switches: &ApsisSwitches) -> Result<Option<Kept>, String> {
     let wrong = |what: &str| Err(format!("Attribute {}: {what}", attribute.discriminator));
     if text.is_empty() && attribute.kind == Kind::Text {
         return match switches.empty_text {
@@ -118,7 +114,9 @@ fn text_value(
     }
     match attribute.kind {
         Kind::Email if !is_address(text, switches.unicode_addresses) => wrong("must be an e-mail address"),
-        Kind::Date if text.len() != 10 || text.parse::<Date>().is_err() => wrong("must be a date, YYYY-MM-DD"),
+        Kind::Date if text.len() != 10 || text.parse::<Date>().is_err() => {
+            wrong("must be a date, YYYY-MM-DD")
+        }
         _ => Ok(Some(Kept::Text(text.into()))),
     }
 }
@@ -158,7 +156,10 @@ pub(crate) fn is_address(text: &str, unicode: bool) -> bool {
     let domain_ok = domain.len() <= 253
         && domain.split('.').count() >= 2
         && domain.split('.').all(label_ok)
-        && domain.rsplit('.').next().is_some_and(|top| top.chars().count() >= 2 && !top.bytes().all(|byte| byte.is_ascii_digit()));
+        && domain
+            .rsplit('.')
+            .next()
+            .is_some_and(|top| top.chars().count() >= 2 && !top.bytes().all(|byte| byte.is_ascii_digit()));
     text.len() <= 254 && local_ok && domain_ok
 }
 
@@ -171,9 +172,20 @@ mod tests {
         for good in ["a@b.se", "anna.berg+news@example.co.uk", "o'neill@firma-1.example"] {
             assert!(is_address(good, false), "{good}");
         }
-        for bad in
-            ["", "a", "a@b", "a@b.", "@b.se", "a b@c.se", " a@b.se", "a@b.se; c@d.se", "a..b@c.se", "zoë@b.se", "a@-b.se", "a@b.1"]
-        {
+        for bad in [
+            "",
+            "a",
+            "a@b",
+            "a@b.",
+            "@b.se",
+            "a b@c.se",
+            " a@b.se",
+            "a@b.se; c@d.se",
+            "a..b@c.se",
+            "zoë@b.se",
+            "a@-b.se",
+            "a@b.1",
+        ] {
             assert!(!is_address(bad, false), "{bad}");
         }
         assert!(is_address("zoë@b.se", true));

@@ -193,7 +193,11 @@ pub(crate) fn channels() -> Value {
 }
 
 pub(crate) fn folders() -> Value {
-    named([(NEWS, "News"), (COMMERCE, "Commerce")].map(|(id, name)| (id.to_owned(), name.to_owned())).into_iter())
+    named(
+        [(NEWS, "News"), (COMMERCE, "Commerce")]
+            .map(|(id, name)| (id.to_owned(), name.to_owned()))
+            .into_iter(),
+    )
 }
 
 /// The tags of the section: those that it began with, and those made since.

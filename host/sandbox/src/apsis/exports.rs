@@ -103,8 +103,7 @@ pub(crate) fn download(world: &Arc<World>, head: &Head, id: &str) -> Reply {
         ExportEnd::OtherShape => Reply::json(StatusCode::OK, &json!({"sections": {}, "metadata": {}})),
         ExportEnd::Ready | ExportEnd::Forbidden => {
             let gzip = head.header("accept-encoding").is_some_and(|accepted| accepted.contains("gzip"));
-            let mut reply =
-                Reply::empty(StatusCode::OK).with(header::CONTENT_TYPE, "application/json");
+            let mut reply = Reply::empty(StatusCode::OK).with(header::CONTENT_TYPE, "application/json");
             if gzip {
                 reply = reply.with(header::CONTENT_ENCODING, "gzip");
             }
@@ -147,8 +146,11 @@ impl Sink {
 }
 
 fn file(world: Arc<World>, export: Export, gzip: bool) -> Body {
-    let mut sink =
-        if gzip { Sink::Gzip(GzEncoder::new(Vec::new(), Compression::fast())) } else { Sink::Plain(Vec::new()) };
+    let mut sink = if gzip {
+        Sink::Gzip(GzEncoder::new(Vec::new(), Compression::fast()))
+    } else {
+        Sink::Plain(Vec::new())
+    };
     sink.write("{\"profiles\":[");
     let pieces = stream::unfold(Some((sink, 0_u64, world, export)), |left| async move {
         let (mut sink, after, world, export) = left?;
@@ -178,9 +180,9 @@ fn line(profile: &Profile, export: &Export) -> Value {
     let keys: Vec<Value> = profile
         .keys
         .iter()
-        .map(|(keyspace, key)| {
-            json!({"keyspace_discriminator": keyspace.discriminator(), "profile_key": key})
-        })
+        .map(
+            |(keyspace, key)| json!({"keyspace_discriminator": keyspace.discriminator(), "profile_key": key}),
+        )
         .collect();
     let attributes: Map<String, Value> = export
         .attributes
@@ -191,7 +193,9 @@ fn line(profile: &Profile, export: &Export) -> Value {
         })
         .collect();
     let mut line = json!({"profile_keys": keys, "attributes": attributes});
-    if export.topics && let Some(line) = line.as_object_mut() {
+    if export.topics
+        && let Some(line) = line.as_object_mut()
+    {
         let consents: Vec<Value> = profile.consents.iter().map(Consent::json).collect();
         line.insert("consents".to_owned(), Value::Array(consents));
     }

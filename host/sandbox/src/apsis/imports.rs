@@ -306,7 +306,11 @@ pub(crate) async fn upload(world: &Arc<World>, head: &Head, body: Body) -> Reply
     let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let id = field("key").and_then(|key| key.strip_prefix("imports/")?.strip_suffix(".csv"));
     let Some(id) = id.map(str::to_owned) else {
-        return s3(StatusCode::BAD_REQUEST, "InvalidArgument", "Bucket POST must contain a field named 'key'.");
+        return s3(
+            StatusCode::BAD_REQUEST,
+            "InvalidArgument",
+            "Bucket POST must contain a field named 'key'.",
+        );
     };
     {
         let mut state = held(&world.apsis.state);
@@ -398,7 +402,10 @@ impl Columns {
 fn delimiter(file: &[u8]) -> u8 {
     let header = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |wanted: u8| header.iter().filter(|byte| **byte == wanted).count();
-    [b',', b'\t', b'|', b';'].into_iter().max_by_key(|wanted| (count(*wanted), *wanted == b',')).unwrap_or(b',')
+    [b',', b'\t', b'|', b';']
+        .into_iter()
+        .max_by_key(|wanted| (count(*wanted), *wanted == b','))
+        .unwrap_or(b',')
 }
 
 /// `None` when the file cannot be used at all.
@@ -472,7 +479,9 @@ impl State {
         let id = found.unwrap_or_else(|| self.made(mapping.keyspace, key));
         self.profiles.set(id, values, false, &self.switches)?;
         for (address, flag, consent) in &columns.consents {
-            if matches!(cell(*flag), "1" | "true") && addressable(consent.channel, cell(*address), &self.switches) {
+            if matches!(cell(*flag), "1" | "true")
+                && addressable(consent.channel, cell(*address), &self.switches)
+            {
                 self.import_consent(id, consent);
             }
         }

@@ -335,7 +335,8 @@ impl State {
     /// A new profile with the attribute that its keyspace is mapped to.
     pub(crate) fn made(&mut self, keyspace: Keyspace, key: &str) -> u64 {
         let id = self.profiles.create(keyspace, key, &self.switches);
-        let value = if keyspace == MOBILE { key.parse().ok().map(Kept::Int) } else { Some(Kept::Text(key.into())) };
+        let value =
+            if keyspace == MOBILE { key.parse().ok().map(Kept::Int) } else { Some(Kept::Text(key.into())) };
         if let (Some(place), Some(profile)) = (keyspace.mapped_attribute(), self.profiles.get_mut(id)) {
             profile.set(place, value);
         }
@@ -450,13 +451,17 @@ impl State {
 
     fn merge(&mut self, body: &Bytes) -> Result<Reply, Refusal> {
         let body = json_object(body)?;
-        let pair: Option<Vec<(&str, &str)>> = body.get("profiles").and_then(Value::as_array).and_then(|all| {
-            all.iter()
-                .map(|one| {
-                    Some((one.get("keyspace_discriminator")?.as_str()?, one.get("profile_key")?.as_str()?))
-                })
-                .collect()
-        });
+        let pair: Option<Vec<(&str, &str)>> =
+            body.get("profiles").and_then(Value::as_array).and_then(|all| {
+                all.iter()
+                    .map(|one| {
+                        Some((
+                            one.get("keyspace_discriminator")?.as_str()?,
+                            one.get("profile_key")?.as_str()?,
+                        ))
+                    })
+                    .collect()
+            });
         let Some([first, second]) = pair.as_deref() else {
             return refuse(400, "Exactly two profiles are needed");
         };
@@ -468,4 +473,3 @@ impl State {
         Ok(done(204))
     }
 }
-

@@ -229,7 +229,8 @@ impl Profiles {
             let Some((_, Some(value))) = values.iter().find(|(place, _)| *place == mapped) else { continue };
             let new = value.key();
             let old = self.all.get(&id).and_then(|profile| profile.key(keyspace)).map(str::to_owned);
-            if old.as_deref() == Some(new.as_str()) || (old.is_none() && !switches.mapped_attribute_gives_key) {
+            if old.as_deref() == Some(new.as_str()) || (old.is_none() && !switches.mapped_attribute_gives_key)
+            {
                 continue;
             }
             match self.find(keyspace, &new, switches)? {
@@ -270,8 +271,7 @@ impl Profiles {
             }
         }
         for consent in gone.consents {
-            let same =
-                |known: &Consent| known.topic == consent.topic && known.channel == consent.channel;
+            let same = |known: &Consent| known.topic == consent.topic && known.channel == consent.channel;
             match profile.consents.iter_mut().find(|known| same(known)) {
                 // Which one wins is not documented; the newer one is the natural reading.
                 Some(known) if known.modified_at < consent.modified_at => *known = consent,
@@ -293,8 +293,7 @@ impl Profiles {
         switches: &ApsisSwitches,
     ) -> Result<(), Refusal> {
         let mut ids = Vec::with_capacity(2);
-        let locked =
-            pair.map(|(keyspace, key)| self.locked.contains(&Self::normal(keyspace, key, switches)));
+        let locked = pair.map(|(keyspace, key)| self.locked.contains(&Self::normal(keyspace, key, switches)));
         if locked.contains(&true) {
             for (keyspace, key) in pair {
                 if let Some(id) = self.keys.get(&Self::normal(keyspace, key, switches)).copied() {

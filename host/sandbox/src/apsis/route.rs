@@ -17,25 +17,61 @@ pub(crate) enum Route {
     Keyspaces,
     Sections,
     Channels,
-    Attributes { section: String },
-    Tags { section: String },
-    Topics { section: String },
-    Folders { section: String },
-    Create { keyspace: String, section: String },
+    Attributes {
+        section: String,
+    },
+    Tags {
+        section: String,
+    },
+    Topics {
+        section: String,
+    },
+    Folders {
+        section: String,
+    },
+    Create {
+        keyspace: String,
+        section: String,
+    },
     /// Attribute values of a profile, by version 1 or 2 of the API.
-    Values { of: Address, section: String, v2: bool },
-    Value { of: Address, section: String, version: String },
-    Consents { of: Address, section: String },
-    ProfileTags { of: Address, section: String },
-    Profile { of: Address },
-    Lock { of: Address },
+    Values {
+        of: Address,
+        section: String,
+        v2: bool,
+    },
+    Value {
+        of: Address,
+        section: String,
+        version: String,
+    },
+    Consents {
+        of: Address,
+        section: String,
+    },
+    ProfileTags {
+        of: Address,
+        section: String,
+    },
+    Profile {
+        of: Address,
+    },
+    Lock {
+        of: Address,
+    },
     Merge,
-    StartImport { section: String },
-    ImportState { section: String, id: String },
+    StartImport {
+        section: String,
+    },
+    ImportState {
+        section: String,
+        id: String,
+    },
     /// The S3-like address of an import's file.
     Upload,
     StartExport,
-    Download { id: String },
+    Download {
+        id: String,
+    },
     Unknown,
 }
 
@@ -73,7 +109,9 @@ impl Route {
             ["audience", "keyspaces", ks, "profiles", key] => Self::Profile { of: at(ks, key) },
             ["audience", "keyspaces", ks, "profiles", key, "locks"] => Self::Lock { of: at(ks, key) },
             ["audience", "profiles", "merges"] => Self::Merge,
-            ["v2", "audience", "sections", section, "imports"] => Self::StartImport { section: text(section) },
+            ["v2", "audience", "sections", section, "imports"] => {
+                Self::StartImport { section: text(section) }
+            }
             ["audience", "sections", section, "imports", id] => {
                 Self::ImportState { section: text(section), id: text(id) }
             }

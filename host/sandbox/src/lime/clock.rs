@@ -55,7 +55,10 @@ impl Clock {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Some(stored(at));
         }
-        let local = text.parse::<DateTime>().ok().or_else(|| Some(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())))?;
+        let local = text
+            .parse::<DateTime>()
+            .ok()
+            .or_else(|| Some(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())))?;
         local.to_zoned_datetime(self.0.clone()).ok().map(|at| stored(at.timestamp()))
     }
 

@@ -60,8 +60,7 @@ fn rows(limetype: &Limetype, file: &str) -> Result<Vec<Row>, SandboxError> {
     file.lines()
         .enumerate()
         .map(|(at, line)| {
-            row(limetype, line)
-                .ok_or(SandboxError::Data { file: limetype.name, line: at.saturating_add(1) })
+            row(limetype, line).ok_or(SandboxError::Data { file: limetype.name, line: at.saturating_add(1) })
         })
         .collect()
 }

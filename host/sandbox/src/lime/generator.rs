@@ -69,14 +69,49 @@ impl Draw {
 }
 
 const FIRST_NAMES: &[&str] = &[
-    "Tuva", "Isak", "Åsa", "Örjan", "Zoë", "Nguyễn", "Maja", "Björn", "Søren", "Päivi", "Jürgen", "Fatima",
-    "Олена", "Linn", "Erik", "Ingrid", "Pekka", "Lars", "Élise", "Sanna",
+    "Tuva",
+    "Isak",
+    "Åsa",
+    "Örjan",
+    "Zoë",
+    "Nguyễn",
+    "Maja",
+    "Björn",
+    "Søren",
+    "Päivi",
+    "Jürgen",
+    "Fatima",
+    "Олена",
+    "Linn",
+    "Erik",
+    "Ingrid",
+    "Pekka",
+    "Lars",
+    "Élise",
+    "Sanna",
 ];
 const LAST_NAMES: &[&str] = &[
-    "Almgren", "Brodén", "Åkesson", "Öberg", "O'Neill", "van der Berg", "Müller", "Sørensen", "Virtanen",
-    "Ekvall", "Łukasik", "Nyström", "Hansen", "Järvinen", "Weiß", "Lindqvist", "Persson", "Dahl",
+    "Almgren",
+    "Brodén",
+    "Åkesson",
+    "Öberg",
+    "O'Neill",
+    "van der Berg",
+    "Müller",
+    "Sørensen",
+    "Virtanen",
+    "Ekvall",
+    "Łukasik",
+    "Nyström",
+    "Hansen",
+    "Järvinen",
+    "Weiß",
+    "Lindqvist",
+    "Persson",
+    "Dahl",
 ];
-const COUNTRIES: &[&str] = &["Sweden", "Norway", "Denmark", "Finland", "Germany", "Netherlands", "SWEDEN ", ""];
+const COUNTRIES: &[&str] =
+    &["Sweden", "Norway", "Denmark", "Finland", "Germany", "Netherlands", "SWEDEN ", ""];
 const CITIES: &[&str] = &["Malmö", "Oslo", "Århus", "Åbo", "Köln", "Utrecht", "Luleå", "Göteborg", ""];
 const POSITIONS: &[&str] = &["CEO", "Buyer", "Redaktør", "Toimitusjohtaja", "Einkäufer", "", "Head of sales"];
 
@@ -232,8 +267,14 @@ impl Generator {
 
     fn campaign(id: u64) -> Row {
         let at: Timestamp = "2026-02-01T08:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        let names =
-            ["Vårmässan", "Kundkväll Malmö", "Nyhetsbrev mars", "Frukostseminarium", "Julkort", "Webbinarium"];
+        let names = [
+            "Vårmässan",
+            "Kundkväll Malmö",
+            "Nyhetsbrev mars",
+            "Frukostseminarium",
+            "Julkort",
+            "Webbinarium",
+        ];
         let place = usize::try_from(id.saturating_sub(FIRST)).unwrap_or_default();
         let name = names.get(place).copied().unwrap_or("Kampanj");
         row(id, at, at, "campaign", |property| match property {

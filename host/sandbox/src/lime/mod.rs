@@ -82,9 +82,7 @@ impl Route {
             Self::List(_) if *method == Method::GET => "lime.list",
             Self::Object(..) | Self::Related(..) if *method == Method::GET => "lime.object",
             Self::List(_) | Self::Object(..) | Self::Related(..) => "lime.write",
-            Self::Subscriptions | Self::Subscription { .. } | Self::AvailableEvents => {
-                "lime.subscription"
-            }
+            Self::Subscriptions | Self::Subscription { .. } | Self::AvailableEvents => "lime.subscription",
             Self::Unknown => "lime.unknown",
         }
     }
@@ -167,20 +165,12 @@ impl Lime {
         }
     }
 
-    fn answer(
-        &self,
-        head: &Head,
-        route: &Route,
-        body: &Bytes,
-        base: &str,
-        rights: Rights,
-    ) -> Checked<Reply> {
+    fn answer(&self, head: &Head, route: &Route, body: &Bytes, base: &str, rights: Rights) -> Checked<Reply> {
         let mut data = held(&self.data);
         let api = format!("{base}/api/v1");
         let shuffle = self.shuffle.fetch_add(1, Ordering::Relaxed);
         let reads = head.method == Method::GET;
-        let writes = !reads
-            && matches!(route, Route::List(_) | Route::Object(..));
+        let writes = !reads && matches!(route, Route::List(_) | Route::Object(..));
         if writes && rights == Rights::ReadOnly {
             return Ok(Reply::message(StatusCode::FORBIDDEN, "You are not allowed to do this."));
         }
@@ -228,7 +218,9 @@ impl Lime {
                 Ok(Reply::json(StatusCode::OK, &self.query(&writer, &query)?))
             }
             _ if !reads => Ok(not_allowed()),
-            Route::Root => Ok(Reply::json(StatusCode::OK, &json!({"_links": {"self": {"href": format!("{api}/")}}}))),
+            Route::Root => {
+                Ok(Reply::json(StatusCode::OK, &json!({"_links": {"self": {"href": format!("{api}/")}}})))
+            }
             Route::Limetypes => {
                 let embedded = head.param("_embed");
                 if embedded.is_some_and(|embed| embed != "limetypes.properties" && embed != "limetypes") {
@@ -255,7 +247,9 @@ impl Lime {
                 let embed = lists::embeds(&data, limetype, head)?;
                 Ok(hal(&lists::object(&writer, name, *id, &embed)?))
             }
-            Route::Related(name, id, relation) => Ok(hal(&lists::related(&writer, head, base, name, *id, relation)?)),
+            Route::Related(name, id, relation) => {
+                Ok(hal(&lists::related(&writer, head, base, name, *id, relation)?))
+            }
             Route::Query => Ok(not_allowed()),
             Route::Unknown => Err(Refused::NotFound("Not found.".to_owned())),
         }
@@ -367,12 +361,9 @@ fn json_body(body: &Bytes) -> Checked<Value> {
     serde_json::from_slice(body).map_err(|_| Refused::BadRequest("The body is not valid JSON.".to_owned()))
 }
 
-fn order_by(
-    data: &Data,
-    limetype: &'static model::Limetype,
-    part: &Value,
-) -> Checked<(query::Column, bool)> {
-    let Some((name, direction)) = part.as_object().filter(|part| part.len() == 1).and_then(|part| part.iter().next())
+fn order_by(data: &Data, limetype: &'static model::Limetype, part: &Value) -> Checked<(query::Column, bool)> {
+    let Some((name, direction)) =
+        part.as_object().filter(|part| part.len() == 1).and_then(|part| part.iter().next())
     else {
         return bad("Each part of orderBy names one property.");
     };

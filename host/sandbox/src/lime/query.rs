@@ -182,10 +182,7 @@ fn operand(data: &Data, column: Column, value: &Value) -> Checked<Cell> {
         (Column::Property(_, Kind::Decimal), value) => value.as_f64().map(Cell::Dec),
         (
             Column::Descriptive
-            | Column::Property(
-                _,
-                Kind::String(_) | Kind::Text(_) | Kind::Phone(_) | Kind::Link(_),
-            ),
+            | Column::Property(_, Kind::String(_) | Kind::Text(_) | Kind::Phone(_) | Kind::Link(_)),
             Value::String(text),
         ) => Some(Cell::Text(text.to_lowercase())),
         _ => None,
@@ -194,12 +191,7 @@ fn operand(data: &Data, column: Column, value: &Value) -> Checked<Cell> {
 }
 
 /// A filter of the limeobject list, where every value is text: equal or, for text, beginning with.
-pub(crate) fn list_filter(
-    data: &Data,
-    limetype: &'static Limetype,
-    name: &str,
-    text: &str,
-) -> Checked<Expr> {
+pub(crate) fn list_filter(data: &Data, limetype: &'static Limetype, name: &str, text: &str) -> Checked<Expr> {
     let (test, name) = if let Some(rest) = name.strip_prefix("min-") {
         (Test::GreaterOrEqual, rest)
     } else if let Some(rest) = name.strip_prefix("max-") {
@@ -277,9 +269,7 @@ impl Expr {
                 let any = |wanted: fn(Ordering) -> bool| {
                     values.iter().any(|value| order(&found, value).is_some_and(wanted))
                 };
-                let same = || {
-                    any(Ordering::is_eq) || (found == Cell::Null && values.contains(&Cell::Null))
-                };
+                let same = || any(Ordering::is_eq) || (found == Cell::Null && values.contains(&Cell::Null));
                 match test {
                     Test::Equal | Test::In => same(),
                     Test::NotEqual => !same(),

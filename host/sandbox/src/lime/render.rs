@@ -43,7 +43,10 @@ impl Writer<'_> {
                 continue;
             }
             if property.kind.related().is_some() {
-                links.push((format!("relation_{name}"), json!({"href": format!("{url}{name}/"), "name": name})));
+                links.push((
+                    format!("relation_{name}"),
+                    json!({"href": format!("{url}{name}/"), "name": name}),
+                ));
             }
             if let Kind::HasMany(_) = property.kind {
                 links.push((format!("new_{name}"), json!({"href": format!("{url}{name}/new/")})));

@@ -151,7 +151,10 @@ impl Data {
         for part in search.filter.iter().flat_map(Expr::conjuncts) {
             let Expr::Compare { path, test, values } = part else { continue };
             let wanted = || -> Vec<u64> {
-                values.iter().filter_map(|cell| if let Cell::Ref(id) = cell { Some(*id) } else { None }).collect()
+                values
+                    .iter()
+                    .filter_map(|cell| if let Cell::Ref(id) = cell { Some(*id) } else { None })
+                    .collect()
             };
             match (path.own(), test) {
                 (Some(Column::Id), Test::Greater) => after = wanted().into_iter().fold(after, u64::max),
@@ -176,9 +179,9 @@ impl Data {
             Some(ids) => Box::new(ids.into_iter().filter(move |id| *id > after)),
             None => Box::new(table.ids(after)),
         };
-        let matching = ids.filter_map(|id| table.get(id)).filter(|row| {
-            search.filter.as_ref().is_none_or(|filter| filter.holds(self, limetype, row))
-        });
+        let matching = ids
+            .filter_map(|id| table.get(id))
+            .filter(|row| search.filter.as_ref().is_none_or(|filter| filter.holds(self, limetype, row)));
         let by_id = search.order.first().is_none_or(|first| *first == (Column::Id, false));
         if by_id {
             return Ok(matching.skip(search.offset).take(search.limit).collect());
