@@ -9,6 +9,7 @@
 //! | `DELETE profiles/{crm id}` | deletes a profile as a user of APSIS One would |
 //! | `GET lime/{limetype}` | the ids of all objects |
 //! | `GET\|PUT\|DELETE lime/{limetype}/{id}`, `POST lime/{limetype}` | one object, read or changed |
+//! | `GET imports` | what each import did, failed rows included |
 //! | `GET subscriptions` | the webhooks that are registered |
 //! | `GET\|POST\|DELETE faults` | the fault rules; POST takes one [`FaultRule`] |
 //! | `GET arrivals?after=`, `counts`, `peaks` | the log of requests |
@@ -101,6 +102,7 @@ fn route(world: &Arc<World>, head: &Head, body: &Bytes) -> Result<Reply, Sandbox
             world.lime.delete(limetype, id(object)?)?;
             done()
         }
+        (["imports"], &Method::GET) => ok(&world.apsis.import_reports()),
         (["subscriptions"], &Method::GET) => ok(&world.lime.subscriptions()),
         (["faults"], &Method::GET) => ok(&held(&world.faults).rules()),
         (["faults"], &Method::POST) => {

@@ -20,7 +20,8 @@ mod server;
 mod world;
 
 pub use apsis::{
-    ApsisSwitches, ConsentType, DumpedProfile, EmptyText, ExportEnd, ImportEnd, SECTION, TakenKey,
+    ApsisSwitches, ConsentType, DumpedProfile, EmptyText, ExportEnd, ImportEnd, ImportReport, ImportStatus,
+    SECTION, TakenKey,
 };
 pub use arrivals::{Arrival, Peaks};
 pub use faults::{Fault, FaultRule, When};

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::apsis::{Apsis, ApsisSwitches, ConsentType, DumpedProfile};
+use crate::apsis::{Apsis, ApsisSwitches, ConsentType, DumpedProfile, ImportReport};
 use crate::arrivals::{Arrival, Arrivals, Peaks};
 use crate::faults::{FaultRule, Faults};
 use crate::lime::{Lime, LimeSwitches, People, Subscription};
@@ -301,6 +301,12 @@ impl Sandbox {
     /// When topic and channel do not go together.
     pub fn put_consent(&self, crm_id: &str, consent: &Consent) -> Result<(), SandboxError> {
         self.world.apsis.put_consent(crm_id, consent)
+    }
+
+    /// What each import did, as the report in the user interface would have it.
+    #[must_use]
+    pub fn import_reports(&self) -> Vec<ImportReport> {
+        self.world.apsis.import_reports()
     }
 
     /// Defines a tag.

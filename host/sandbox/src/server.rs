@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::apsis;
+use crate::apsis::{self, Apsis};
 use crate::call::{Head, Reply};
 use crate::control;
 use crate::faults::Plan;
@@ -137,7 +137,7 @@ async fn answer(
             };
             let reply = match instead {
                 Some(reply) => reply,
-                None => world.apsis.serve(head, route, Body::new(incoming)).await,
+                None => Apsis::serve(&world, head, route, Body::new(incoming)).await,
             };
             arrival.end(&plan, reply)
         }

@@ -109,8 +109,8 @@ mod tests {
                 reason: "".into(),
                 modified_at: Timestamp::UNIX_EPOCH,
             };
-            let mut profile =
-                Profile { consents: from.map(consent).into_iter().collect(), ..Profile::default() };
+            let mut profile = Profile::default();
+            profile.consents.extend(from.map(consent));
             let wanted = Wanted { topic: 0, channel: 0, state: to, source: "".into(), reason: "x".into() };
             set(&mut profile, wanted, &switches).unwrap_or_else(|refusal| refusal.status)
         };

@@ -8,12 +8,14 @@
 mod attributes;
 mod consents;
 mod definitions;
+mod exports;
+mod imports;
 mod profiles;
 mod route;
 mod switches;
 mod tokens;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 pub use definitions::SECTION;
+pub use imports::{ImportReport, ImportStatus};
 pub use profiles::{ConsentType, DumpedProfile};
 pub use switches::{ApsisSwitches, EmptyText, ExportEnd, ImportEnd, TakenKey};
 
@@ -29,8 +32,11 @@ pub(crate) use route::Route;
 use crate::SandboxError;
 use crate::call::{Head, Reply};
 use crate::lock::held;
+use crate::world::World;
 use attributes::Kept;
 use definitions::{CRM, EMAIL, EXPORT, Keyspace, MOBILE, WEB};
+use exports::Exports;
+use imports::Imports;
 use profiles::{Profiles, Refusal, refuse};
 use route::Address;
 use tokens::Tokens;
@@ -43,14 +49,16 @@ pub(crate) struct State {
     pub(crate) profiles: Profiles,
     /// Tags made since the start: discriminator and name.
     pub(crate) tags: Vec<(String, String)>,
+    pub(crate) imports: Imports,
+    pub(crate) exports: Exports,
+    /// Where it is served, for the addresses it gives out.
+    url: String,
 }
 
 /// The simulated account.
 #[derive(Debug)]
 pub(crate) struct Apsis {
     state: Mutex<State>,
-    /// Where it is served, for the addresses it gives out.
-    url: String,
 }
 
 impl Apsis {
@@ -66,8 +74,11 @@ impl Apsis {
             tokens: Tokens::new(id, secret, signing_key),
             profiles: Profiles::default(),
             tags: Vec::new(),
+            imports: Imports::default(),
+            exports: Exports::default(),
+            url,
         };
-        Self { state: Mutex::new(state), url }
+        Self { state: Mutex::new(state) }
     }
 
     pub(crate) fn switches(&self) -> ApsisSwitches {
@@ -141,15 +152,29 @@ impl Apsis {
         Ok(())
     }
 
+    /// What each import did, as the user interface would report it.
+    pub(crate) fn import_reports(&self) -> Vec<ImportReport> {
+        held(&self.state).imports.reports()
+    }
+
     pub(crate) fn add_tag(&self, discriminator: String, name: String) {
         held(&self.state).tags.push((discriminator, name));
     }
 
     /// Reads the body, within the limit, and answers.
-    pub(crate) async fn serve(&self, head: Head, route: Route, body: Body) -> Reply {
-        let limit = self.switches().body_bytes;
+    pub(crate) async fn serve(world: &Arc<World>, head: Head, route: Route, body: Body) -> Reply {
+        if route == Route::Upload {
+            return imports::upload(world, &head, body).await;
+        }
+        let limit = world.apsis.switches().body_bytes;
         match to_bytes(body, limit).await {
-            Ok(body) => self.handle(&head, &route, &body),
+            Ok(body) => match (world.apsis.handle(&head, &route, &body), &route) {
+                // The permission was checked like any other call's; the file itself is streamed.
+                (reply, Route::Download { id }) if reply.status == StatusCode::OK => {
+                    exports::download(world, &head, id)
+                }
+                (reply, _) => reply,
+            },
             Err(_) => Reply::problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 100 kB"),
         }
     }
@@ -276,6 +301,16 @@ impl State {
                 Ok(done(self.switches.write_status))
             }
             (Route::Merge, &Method::PUT) => self.merge(body),
+            (Route::StartImport { .. }, &Method::POST) => {
+                let url = self.url.clone();
+                self.start_import(&json_object(body)?, &url)
+            }
+            (Route::ImportState { id, .. }, &Method::GET) => self.import_state(id),
+            (Route::StartExport, &Method::POST) => {
+                let url = self.url.clone();
+                self.start_export(&json_object(body)?, &url)
+            }
+            (Route::Download { .. }, &Method::GET) => Ok(Reply::empty(StatusCode::OK)),
             _ => Ok(not_allowed()),
         }
     }

@@ -1,0 +1,11 @@
+//! The sandbox through its front door: real HTTP, as a client of Lime CRM and of APSIS One meets it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
+
+mod bulk;
+mod faults;
+mod lime;
+mod limits;
+mod process;
+mod profiles;
+mod support;
