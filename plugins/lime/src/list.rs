@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sluice_sdk::Error;
+use sluice_sdk::{Error, session};
 
 use crate::api::Api;
 use crate::query::last_id;
@@ -17,6 +17,9 @@ use crate::record::Record;
 
 /// The largest page that Lime's clients ask a list for.
 const PAGE: u32 = 50;
+
+/// The session key that remembers a server which refuses to sort by id.
+const UNSORTED_KEY: &str = "unsorted-lists";
 
 /// Where a list was left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +61,8 @@ pub fn page(
     what: &str,
 ) -> Result<(Vec<Record>, Option<Place>), Error> {
     let mut place = place;
+    place.unsorted |= session::get(UNSORTED_KEY).is_some();
+    let mut refused_sort = false;
     let mut back = 1_u64;
     let wanted = limit.clamp(1, PAGE - 1);
     loop {
@@ -71,10 +76,13 @@ pub fn page(
         let path = format!("v1/limeobject/{limetype}/?_limit={}{sort}{more}{from}", wanted + 1);
         let reply = api.get(&path, what)?;
         if reply.status() == 400 && !place.unsorted {
-            place.unsorted = true;
+            (place.unsorted, refused_sort) = (true, true);
             continue;
         }
         let answer: Answer = reply.ok(what)?.json(what)?;
+        if refused_sort {
+            session::put(UNSORTED_KEY, "yes", 3600);
+        }
         let mut records = answer.embedded.limeobjects;
         let first = in_order(&records, what)?;
         if offset > 0 && first.is_none_or(|first| first > place.last) {

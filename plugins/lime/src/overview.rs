@@ -123,7 +123,8 @@ impl Lime {
 fn no_campaigns(error: Error) -> Error {
     if is_not_permitted(&error) || status(&error) == Some(400) {
         return Error::misconfigured(
-            "Lime's campaigns cannot be read: their limetypes have other names, or the API user may not read them. \
+            "Lime's campaigns cannot be read: their limetypes have other names, or the API user may not read them \
+             or not use Lime Query. \
              Correct the settings that begin with `campaign` and `participant`; with an empty `campaign-limetype` \
              there are no campaigns.",
         );

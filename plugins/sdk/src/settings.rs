@@ -83,8 +83,10 @@ mod tests {
 
     #[test]
     fn an_unfit_setting_is_named() {
-        let error = from_source::<Settings>(SCHEMA, |name| {
-            Some(if name == "pages" { "many" } else { "x" }.to_owned())
+        let error = from_source::<Settings>(SCHEMA, |name| match name {
+            "pages" => Some("many".to_owned()),
+            "names" => None,
+            _ => Some("x".to_owned()),
         })
         .unwrap_err();
         assert_eq!(error.kind, ErrorKind::Misconfigured);
