@@ -15,7 +15,8 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace");
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace");
     let target_dir = root.join("target").join("components");
     for source in ["wit", "plugins", "tests/guests", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
@@ -26,13 +27,23 @@ fn main() {
     // host's compiler, the target directory, the jobserver of another build.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        let inherited = ["RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTDOC", "TARGET", "HOST"];
-        let of_cargo = name.starts_with("CARGO_") && !["CARGO_HOME", "CARGO_NET_OFFLINE"].contains(&name.as_str());
+        let inherited =
+            ["RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTDOC", "TARGET", "HOST"];
+        let of_cargo =
+            name.starts_with("CARGO_") && !["CARGO_HOME", "CARGO_NET_OFFLINE"].contains(&name.as_str());
         if of_cargo || inherited.contains(&name.as_str()) {
             cargo.env_remove(&name);
         }
     }
-    cargo.current_dir(root).args(["build", "--locked", "--target", TARGET, "--profile", PROFILE, "--target-dir"]);
+    cargo.current_dir(root).args([
+        "build",
+        "--locked",
+        "--target",
+        TARGET,
+        "--profile",
+        PROFILE,
+        "--target-dir",
+    ]);
     cargo.arg(&target_dir);
     for (package, _) in COMPONENTS {
         cargo.args(["--package", package]);

@@ -104,7 +104,8 @@ impl Call {
             return self.limit(Limit::ResultBytes);
         }
         let words = self.store.data().words.last_of_stderr();
-        let cause = error.downcast_ref::<Trap>().map_or_else(|| error.root_cause().to_string(), Trap::to_string);
+        let cause =
+            error.downcast_ref::<Trap>().map_or_else(|| error.root_cause().to_string(), Trap::to_string);
         let mut reason = cause;
         if let Some(place) = error.downcast_ref::<WasmBacktrace>().and_then(place) {
             reason.push_str(&format!(" in {place}"));
@@ -153,7 +154,9 @@ pub(super) fn misfit(call: &'static str, limits: &Limits, misfit: Misfit) -> Cal
 fn place(trace: &WasmBacktrace) -> Option<String> {
     let names = trace.frames().iter().filter_map(|frame| frame.func_name());
     let own = |name: &&str| {
-        !["panic", "abort", "core::", "std::", "alloc::", "rust_", "__rust"].iter().any(|part| name.contains(part))
+        !["panic", "abort", "core::", "std::", "alloc::", "rust_", "__rust"]
+            .iter()
+            .any(|part| name.contains(part))
     };
     names.clone().find(own).or_else(|| names.into_iter().next()).map(str::to_owned)
 }

@@ -14,7 +14,9 @@ use crate::error::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// The file cannot be read.
-    #[error("the connector file {path} cannot be read: {error}; correct `connector` in the integration's file")]
+    #[error(
+        "the connector file {path} cannot be read: {error}; correct `connector` in the integration's file"
+    )]
     File {
         /// Which.
         path: PathBuf,
@@ -85,7 +87,9 @@ impl Catalogue {
     pub fn read(&self, name: &str) -> Result<Vec<u8>, CatalogueError> {
         let digest = name
             .strip_prefix("sha256:")
-            .filter(|digest| digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+            .filter(|digest| {
+                digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            })
             .ok_or_else(|| CatalogueError::Name(name.to_owned()))?;
         let wasm = std::fs::read(self.file(digest)).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => CatalogueError::Missing(name.to_owned()),

@@ -83,7 +83,10 @@ impl Connector {
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Connector").field("id", &self.0.description.id).field("digest", &self.0.digest).finish()
+        out.debug_struct("Connector")
+            .field("id", &self.0.description.id)
+            .field("digest", &self.0.digest)
+            .finish()
     }
 }
 
@@ -147,10 +150,17 @@ pub(super) fn check_world(component: &Component) -> Result<Vec<String>, LoadErro
 }
 
 fn check_names(exports: &[String], imports: &[String]) -> Result<(), LoadError> {
-    let ours = exports.iter().chain(imports).filter_map(|name| Name::parse(name)).filter(|name| name.package == PACKAGE);
+    let ours = exports
+        .iter()
+        .chain(imports)
+        .filter_map(|name| Name::parse(name))
+        .filter(|name| name.package == PACKAGE);
     for name in ours {
         if track(name.version) != track(VERSION) {
-            return Err(LoadError::OtherVersion { found: format!("{PACKAGE}@{}", name.version), spoken: spoken() });
+            return Err(LoadError::OtherVersion {
+                found: format!("{PACKAGE}@{}", name.version),
+                spoken: spoken(),
+            });
         }
     }
     for missing in ["connector", "contacts"] {
@@ -219,7 +229,10 @@ mod tests {
     }
 
     fn reader(version: &str) -> Vec<String> {
-        names(&[&format!("sluice:crm-connector/connector@{version}"), &format!("sluice:crm-connector/contacts@{version}")])
+        names(&[
+            &format!("sluice:crm-connector/connector@{version}"),
+            &format!("sluice:crm-connector/contacts@{version}"),
+        ])
     }
 
     #[test]

@@ -206,8 +206,11 @@ impl Connection {
     ) -> Result<Members, CallError> {
         let (after, limit) = (after.map(|cursor| cursor.0.clone()), self.asked(limit));
         let overview = overview.to_owned();
-        let told =
-            call_if_offered!(self, "read-members", overviews.call_read_members(&overview, after.as_ref(), limit))?;
+        let told = call_if_offered!(
+            self,
+            "read-members",
+            overviews.call_read_members(&overview, after.as_ref(), limit)
+        )?;
         self.taken("read-members", convert::members(told, &self.bounds(limit)))
     }
 

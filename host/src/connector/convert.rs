@@ -18,8 +18,8 @@ use super::error::SaidKind;
 use super::limits::{Limit, Limits};
 use super::pace::RateLimit;
 use crate::contact::{
-    Channel, Choice, Consent, ConsentInfo, Contact, ContactId, Cursor, Discard, DiscardReason, FieldInfo, FieldType,
-    Page, Value,
+    Channel, Choice, Consent, ConsentInfo, Contact, ContactId, Cursor, Discard, DiscardReason, FieldInfo,
+    FieldType, Page, Value,
 };
 
 /// Why an answer cannot be taken.
@@ -95,7 +95,8 @@ impl Bounds {
 
 /// A description, as far as it can be checked by itself.
 pub(super) fn description(told: connector::Description) -> Result<Description, Misfit> {
-    let id_ok = !told.id.is_empty() && told.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let id_ok = !told.id.is_empty()
+        && told.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !id_ok {
         return wrong("id", "is not made of lower-case letters, digits and hyphens");
     }
@@ -175,7 +176,9 @@ fn contact(told: types::Contact, place: &str) -> Result<Contact, Misfit> {
         id: id(told.id, place)?,
         modified_at: moment(told.modified_at, || format!("{place}.modified-at"))?,
         fields,
-        consents: consents.map(|(at, told)| consent(told, &format!("{place}.consents[{at}]"))).collect::<Result<_, _>>()?,
+        consents: consents
+            .map(|(at, told)| consent(told, &format!("{place}.consents[{at}]")))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -299,7 +302,9 @@ pub(super) fn changes(told: Vec<types::Change>) -> Result<Vec<Change>, Misfit> {
             types::Change::Upserted(told) => Change::Upserted(contact(told, &place)?),
             types::Change::Touched(told) => Change::Touched(id(told, &place)?),
             types::Change::Deleted(told) => Change::Deleted(id(told, &place)?),
-            types::Change::Consented((told, answer)) => Change::Consented(id(told, &place)?, consent(answer, &place)?),
+            types::Change::Consented((told, answer)) => {
+                Change::Consented(id(told, &place)?, consent(answer, &place)?)
+            }
             types::Change::Discarded(told) => Change::Discarded(discard(told)),
         })
     };

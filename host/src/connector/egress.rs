@@ -183,9 +183,26 @@ mod tests {
     #[test]
     fn link_local_and_metadata_addresses_are_never_reached_in_any_coat() {
         for address in [
-            "169.254.169.254", "169.254.0.1", "0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.1", "240.0.0.1",
-            "100.100.100.200", "192.0.0.192", "168.63.129.16", "fe80::1", "febf::1", "fd00:ec2::254", "::", "ff02::1",
-            "::ffff:169.254.169.254", "::169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:0:169.254.169.254",
+            "169.254.169.254",
+            "169.254.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "255.255.255.255",
+            "224.0.0.1",
+            "240.0.0.1",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+            "fe80::1",
+            "febf::1",
+            "fd00:ec2::254",
+            "::",
+            "ff02::1",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "::ffff:0:169.254.169.254",
             "2001:0:1::1",
         ] {
             assert_eq!(reach_of(address), Reach::Never, "{address}");
@@ -195,8 +212,19 @@ mod tests {
     #[test]
     fn private_addresses_need_the_operators_word() {
         for address in [
-            "127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "::1",
-            "fc00::1", "fdff::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:0a00:0001::1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "::1",
+            "fc00::1",
+            "fdff::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:0a00:0001::1",
         ] {
             assert_eq!(reach_of(address), Reach::Private, "{address}");
         }
@@ -214,11 +242,16 @@ mod tests {
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {
-        assert_eq!(Origin::parse("HTTPS://Acme.Example:443/path?q").unwrap(), Origin::parse("https://acme.example").unwrap());
+        assert_eq!(
+            Origin::parse("HTTPS://Acme.Example:443/path?q").unwrap(),
+            Origin::parse("https://acme.example").unwrap()
+        );
         assert_ne!(Origin::parse("https://acme.example:8443"), Origin::parse("https://acme.example"));
         assert_ne!(Origin::parse("http://acme.example"), Origin::parse("https://acme.example"));
         assert_eq!(Origin::parse("http://0x7f.1").unwrap().to_string(), "http://127.0.0.1");
-        for wrong in ["acme.example", "ftp://acme.example", "https://user@acme.example", "file:///etc/passwd", ""] {
+        for wrong in
+            ["acme.example", "ftp://acme.example", "https://user@acme.example", "file:///etc/passwd", ""]
+        {
             assert!(Origin::parse(wrong).is_err(), "{wrong}");
         }
     }

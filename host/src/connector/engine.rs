@@ -61,15 +61,22 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(host)?;
         Full::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(host)?;
         tick(&engine).map_err(host)?;
-        let precompiled = Precompiled::new(cache_dir)
-            .map_err(|error| host(format!("the directory {} cannot be used: {error}", cache_dir.display())))?;
+        let precompiled = Precompiled::new(cache_dir).map_err(|error| {
+            host(format!("the directory {} cannot be used: {error}", cache_dir.display()))
+        })?;
         let shared = Shared {
             clients: Clients::new().map_err(host)?,
             pace: Pace::default(),
             sessions: Sessions::default(),
         };
         let limits = Limits::from(&BTreeMap::new()).map_err(host)?;
-        Ok(Self(Arc::new(Inner { engine, linker, precompiled, limits: Arc::new(limits), shared: Arc::new(shared) })))
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            precompiled,
+            limits: Arc::new(limits),
+            shared: Arc::new(shared),
+        })))
     }
 
     /// Loads a connector from the bytes of its file: checks that it is one and of which version, compiles
@@ -79,7 +86,8 @@ impl Engine {
         let digest = hex::encode(Sha256::digest(wasm));
         let component = self.component(wasm.to_vec(), digest.clone()).await?;
         let names = check_world(&component)?;
-        let pre = self.0.linker.instantiate_pre(&component).map_err(|error| mismatch("the imports", &error))?;
+        let pre =
+            self.0.linker.instantiate_pre(&component).map_err(|error| mismatch("the imports", &error))?;
         let bound = Bound::new(pre, &names)?;
         let described = Call::new("describe", &bound, Purpose::Describe, &self.0.limits)
             .describe()
@@ -93,7 +101,12 @@ impl Engine {
                 allowed: self.0.limits.get(limit),
             }),
         })?;
-        tracing::debug!(connector = description.id, version = description.version, digest, "connector loaded");
+        tracing::debug!(
+            connector = description.id,
+            version = description.version,
+            digest,
+            "connector loaded"
+        );
         Ok(Connector(Arc::new(Loaded { digest, description, bound, shared: Arc::clone(&self.0.shared) })))
     }
 

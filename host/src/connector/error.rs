@@ -223,7 +223,9 @@ pub enum CallError {
         reason: String,
     },
     /// Its answer breaks the contract.
-    #[error("{call}: the connector's answer is wrong: {field} {problem}. Report it to the connector's author")]
+    #[error(
+        "{call}: the connector's answer is wrong: {field} {problem}. Report it to the connector's author"
+    )]
     Malformed {
         /// The function that was called.
         call: &'static str,
@@ -233,7 +235,9 @@ pub enum CallError {
         problem: String,
     },
     /// It does not export that.
-    #[error("this connector does not offer `{interface}`; the CRM cannot do that, or a newer connector is needed")]
+    #[error(
+        "this connector does not offer `{interface}`; the CRM cannot do that, or a newer connector is needed"
+    )]
     NotOffered {
         /// The interface.
         interface: &'static str,

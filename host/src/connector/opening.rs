@@ -18,7 +18,10 @@ use super::egress::{Network, Origin};
 use super::environment::{Environment, PREVIOUS};
 use super::error::OpenError;
 
-pub(super) fn environment(connector: &Connector, given: ConnectionSettings) -> Result<Environment, OpenError> {
+pub(super) fn environment(
+    connector: &Connector,
+    given: ConnectionSettings,
+) -> Result<Environment, OpenError> {
     let description = connector.description();
     let schema = Schema { integration: &given.integration.0, schema: &description.settings_schema };
     schema.check_secrets(&given)?;
@@ -63,14 +66,22 @@ impl Schema<'_> {
 
     fn check_secrets(&self, given: &ConnectionSettings) -> Result<(), OpenError> {
         if let Some(name) = given.settings.keys().find(|name| self.is_secret(name)) {
-            return Err(self.secret(name, "is given as a setting; move it to [secrets], by reference".to_owned()));
+            return Err(
+                self.secret(name, "is given as a setting; move it to [secrets], by reference".to_owned())
+            );
         }
-        let unknown = given.secrets.keys().find(|name| !self.is_secret(name.strip_suffix(PREVIOUS).unwrap_or(name)));
+        let unknown =
+            given.secrets.keys().find(|name| !self.is_secret(name.strip_suffix(PREVIOUS).unwrap_or(name)));
         if let Some(name) = unknown {
-            let known: Vec<&str> =
-                self.properties().map(|(name, _)| name.as_str()).filter(|name| self.is_secret(name)).collect();
+            let known: Vec<&str> = self
+                .properties()
+                .map(|(name, _)| name.as_str())
+                .filter(|name| self.is_secret(name))
+                .collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(self.secret(name, format!("is not one that the connector asks for; it asks for: {known}")));
+            return Err(
+                self.secret(name, format!("is not one that the connector asks for; it asks for: {known}"))
+            );
         }
         if let Some((name, _)) = given.secrets.iter().find(|(_, value)| value.expose_secret().is_empty()) {
             return Err(self.secret(name, "is empty; give it a value where its reference points".to_owned()));
@@ -81,7 +92,8 @@ impl Schema<'_> {
     /// Secrets take part by name, because a schema requires them like any other property.
     fn check_settings(&self, given: &ConnectionSettings) -> Result<(), OpenError> {
         let secrets = given.secrets.iter().filter(|(name, _)| !name.ends_with(PREVIOUS));
-        let secrets = secrets.map(|(name, value)| (name.clone(), Json::String(value.expose_secret().to_owned())));
+        let secrets =
+            secrets.map(|(name, value)| (name.clone(), Json::String(value.expose_secret().to_owned())));
         let settings = given.settings.iter().map(|(name, value)| (name.clone(), value.clone()));
         let all = Json::Object(settings.chain(secrets).collect::<Map<_, _>>());
         // The schema was checked when the connector was loaded.
@@ -143,7 +155,8 @@ fn origins(
     for template in wanted {
         let Some(filled) = fill(template, settings) else { continue };
         // The template and not what it came to: a setting may hold what should not be shown.
-        let origin = Origin::parse(&filled).map_err(|problem| wrong(&format!("what {template} gives"), problem))?;
+        let origin =
+            Origin::parse(&filled).map_err(|problem| wrong(&format!("what {template} gives"), problem))?;
         if origin.is_plain() && !given.grant.private_network {
             return Err(wrong(
                 &origin.to_string(),
@@ -175,7 +188,11 @@ fn fill(template: &str, settings: &BTreeMap<String, String>) -> Option<String> {
 }
 
 /// Changes whenever a session of before should not be used any more.
-fn revision(connector: &Connector, given: &ConnectionSettings, settings: &BTreeMap<String, String>) -> String {
+fn revision(
+    connector: &Connector,
+    given: &ConnectionSettings,
+    settings: &BTreeMap<String, String>,
+) -> String {
     let mut digest = Sha256::new();
     let secrets = given.secrets.iter().map(|(name, value)| (name.as_str(), value.expose_secret()));
     let settings = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -195,16 +212,21 @@ mod tests {
     #[test]
     fn a_template_is_filled_or_left_out() {
         let settings = BTreeMap::from([("server".to_owned(), "acme.example".to_owned())]);
-        assert_eq!(fill("https://{settings.server}:8443", &settings).as_deref(), Some("https://acme.example:8443"));
+        assert_eq!(
+            fill("https://{settings.server}:8443", &settings).as_deref(),
+            Some("https://acme.example:8443")
+        );
         assert_eq!(fill("https://fixed.example", &settings).as_deref(), Some("https://fixed.example"));
         assert_eq!(fill("https://{settings.other}", &settings), None);
     }
 
     #[test]
     fn settings_are_texts_with_the_schemas_defaults() {
-        let schema = serde_json::json!({"properties": {"size": {"default": 200}, "server": {"default": "a"}}});
+        let schema =
+            serde_json::json!({"properties": {"size": {"default": 200}, "server": {"default": "a"}}});
         let schema = Schema { integration: "acme", schema: &schema };
-        let given = BTreeMap::from([("server".to_owned(), Json::from("b")), ("flag".to_owned(), Json::from(true))]);
+        let given =
+            BTreeMap::from([("server".to_owned(), Json::from("b")), ("flag".to_owned(), Json::from(true))]);
         let texts = schema.texts(&given);
         assert_eq!(texts.get("size").map(String::as_str), Some("200"));
         assert_eq!(texts.get("server").map(String::as_str), Some("b"));

@@ -158,7 +158,8 @@ pub(super) async fn fetch(
 }
 
 async fn exchange(environment: &Environment, used: &mut Used, request: Request) -> Result<Response, End> {
-    let url = Url::parse(&request.url).map_err(|_| Failed::new(ErrorKind::Other, "the address cannot be read"))?;
+    let url =
+        Url::parse(&request.url).map_err(|_| Failed::new(ErrorKind::Other, "the address cannot be read"))?;
     let origin = permitted_origin(environment, &url)?;
     let payer = payer(environment, &origin, &request.credentials);
     let mut outgoing = prepare(environment, url, request)?;
@@ -174,7 +175,8 @@ async fn exchange(environment: &Environment, used: &mut Used, request: Request) 
         let Some(next) = redirect(&response, &outgoing)? else { return Ok(answer(response)) };
         let next_origin = Origin::of(&next).ok();
         if next_origin.as_ref() != Some(&origin) {
-            let target = next_origin.map_or_else(|| "an address that is none".to_owned(), |origin| origin.to_string());
+            let target =
+                next_origin.map_or_else(|| "an address that is none".to_owned(), |origin| origin.to_string());
             return Err(Failed::denied(format!(
                 "{origin} redirects to {target}; a redirect is followed only within its origin. If the CRM has \
                  moved, change the setting that holds its address"
@@ -194,7 +196,8 @@ async fn exchange(environment: &Environment, used: &mut Used, request: Request) 
 }
 
 fn permitted_origin(environment: &Environment, url: &Url) -> Result<Origin, Failed> {
-    let origin = Origin::of(url).map_err(|problem| Failed::denied(format!("the address is refused: {problem}")))?;
+    let origin =
+        Origin::of(url).map_err(|problem| Failed::denied(format!("the address is refused: {problem}")))?;
     if !environment.origins.contains(&origin) {
         return Err(Failed::denied(format!(
             "{origin} is not granted to this connector; add it to `grant.origins` if it belongs to the CRM"
@@ -248,7 +251,11 @@ fn prepare(environment: &Environment, url: Url, request: Request) -> Result<Outg
     }
     let size = body.as_ref().map_or(0, Vec::len) as u64;
     if size > environment.limits.get(Limit::RequestBytes) {
-        return Err(Failed::limit(ErrorKind::TooLarge, Limit::RequestBytes, "the request's body is too large"));
+        return Err(Failed::limit(
+            ErrorKind::TooLarge,
+            Limit::RequestBytes,
+            "the request's body is too large",
+        ));
     }
     let method = match request.method {
         http::Method::Get => Method::GET,
@@ -287,13 +294,16 @@ fn place(
     })?;
     match credential {
         Credential::Bearer(_) => set_secret(headers, AUTHORIZATION, &format!("Bearer {secret}")),
-        Credential::Basic((user, _)) => {
-            set_secret(headers, AUTHORIZATION, &format!("Basic {}", BASE64.encode(format!("{user}:{secret}"))))
-        }
+        Credential::Basic((user, _)) => set_secret(
+            headers,
+            AUTHORIZATION,
+            &format!("Basic {}", BASE64.encode(format!("{user}:{secret}"))),
+        ),
         Credential::Header((header, _)) => set_secret(headers, header_name(header)?, secret),
         Credential::Form((field, _)) => {
             let mut form = body.take().unwrap_or_default();
-            let pair = url::form_urlencoded::Serializer::new(String::new()).append_pair(field, secret).finish();
+            let pair =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair(field, secret).finish();
             if !form.is_empty() {
                 form.push(b'&');
             }
@@ -305,8 +315,9 @@ fn place(
             Ok(())
         }
         Credential::Json((pointer, _)) => {
-            let mut json: Json = serde_json::from_slice(body.as_deref().unwrap_or(b"{}"))
-                .map_err(|_| Failed::new(ErrorKind::Other, "a secret goes into a JSON body, and the body is none"))?;
+            let mut json: Json = serde_json::from_slice(body.as_deref().unwrap_or(b"{}")).map_err(|_| {
+                Failed::new(ErrorKind::Other, "a secret goes into a JSON body, and the body is none")
+            })?;
             put_json(&mut json, pointer, secret)?;
             *body = Some(json.to_string().into_bytes());
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
@@ -317,7 +328,9 @@ fn place(
 
 fn set_secret(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), Failed> {
     if headers.contains_key(&name) {
-        return Err(Failed::denied(format!("the header `{name}` is set twice, by the connector and by a credential")));
+        return Err(Failed::denied(format!(
+            "the header `{name}` is set twice, by the connector and by a credential"
+        )));
     }
     let mut value = HeaderValue::from_str(value).map_err(|_| unusable(&name))?;
     value.set_sensitive(true);
@@ -344,14 +357,22 @@ struct Received {
     body: Vec<u8>,
 }
 
-async fn within_time<T>(environment: &Environment, exchange: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+async fn within_time<T>(
+    environment: &Environment,
+    exchange: impl Future<Output = Result<T, End>>,
+) -> Result<T, End> {
     match tokio::time::timeout(environment.limits.time(Limit::RequestMs), exchange).await {
         Ok(result) => result,
         Err(_) => Err(Failed::new(ErrorKind::Timeout, "the CRM did not answer in time").into()),
     }
 }
 
-async fn send(environment: &Environment, used: &mut Used, origin: &Origin, outgoing: &Outgoing) -> Result<Received, End> {
+async fn send(
+    environment: &Environment,
+    used: &mut Used,
+    origin: &Origin,
+    outgoing: &Outgoing,
+) -> Result<Received, End> {
     let started = Instant::now();
     let mut request = environment
         .shared
@@ -366,8 +387,13 @@ async fn send(environment: &Environment, used: &mut Used, origin: &Origin, outgo
     let status = response.status();
     let headers = response.headers().clone();
     let largest = environment.limits.get(Limit::ResponseBytes);
-    let too_large =
-        || Failed::limit(ErrorKind::TooLarge, Limit::ResponseBytes, format!("the answer is larger than {largest} bytes"));
+    let too_large = || {
+        Failed::limit(
+            ErrorKind::TooLarge,
+            Limit::ResponseBytes,
+            format!("the answer is larger than {largest} bytes"),
+        )
+    };
     if response.content_length().is_some_and(|length| length > largest) {
         return Err(too_large().into());
     }
@@ -425,14 +451,18 @@ fn redirect(response: &Received, outgoing: &Outgoing) -> Result<Option<Url>, Fai
     }
     let Some(location) = response.headers.get(LOCATION) else { return Ok(None) };
     let location = location.to_str().ok().and_then(|location| outgoing.url.join(location).ok());
-    location.map(Some).ok_or_else(|| Failed::new(ErrorKind::Other, "the answer redirects to what is no address"))
+    location
+        .map(Some)
+        .ok_or_else(|| Failed::new(ErrorKind::Other, "the answer redirects to what is no address"))
 }
 
 fn answer(received: Received) -> Response {
     let headers = received
         .headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .collect();
     Response { status: received.status.as_u16(), headers, body: received.body }
 }

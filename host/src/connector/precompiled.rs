@@ -46,7 +46,9 @@ impl Precompiled {
             return None;
         }
         deserialize(engine, &compiled)
-            .inspect_err(|error| tracing::warn!(%error, "a compiled component cannot be used; it is made again"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "a compiled component cannot be used; it is made again"),
+            )
             .ok()
     }
 

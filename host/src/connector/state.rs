@@ -50,7 +50,8 @@ impl CallState {
         let redactor = match &purpose {
             Purpose::Describe => Redactor::default(),
             Purpose::Call(environment) => {
-                let redactor = Redactor::new(environment.secrets.keys().filter_map(|name| environment.secret(name)));
+                let redactor =
+                    Redactor::new(environment.secrets.keys().filter_map(|name| environment.secret(name)));
                 environment.session.values().iter().for_each(|value| redactor.add(value));
                 redactor
             }
@@ -63,7 +64,16 @@ impl CallState {
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .build();
-        Self { purpose, limits, words, used: Used::default(), ticks: 0, memory: 0, wasi, table: ResourceTable::new() }
+        Self {
+            purpose,
+            limits,
+            words,
+            used: Used::default(),
+            ticks: 0,
+            memory: 0,
+            wasi,
+            table: ResourceTable::new(),
+        }
     }
 
     /// The most memory it had, in bytes.
@@ -151,7 +161,12 @@ impl session::Host for CallState {
 }
 
 impl secrets::Host for CallState {
-    async fn verify_hmac_sha256(&mut self, name: String, data: Vec<u8>, mac: Vec<u8>) -> wasmtime::Result<bool> {
+    async fn verify_hmac_sha256(
+        &mut self,
+        name: String,
+        data: Vec<u8>,
+        mac: Vec<u8>,
+    ) -> wasmtime::Result<bool> {
         let environment = self.environment("secrets")?;
         Ok(environment.secrets_of(&name).any(|secret| is_mac(secret.as_bytes(), &data, &mac)))
     }
@@ -163,7 +178,10 @@ fn is_mac(secret: &[u8], data: &[u8], mac: &[u8]) -> bool {
 }
 
 impl http::Host for CallState {
-    async fn fetch(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
+    async fn fetch(
+        &mut self,
+        request: http::Request,
+    ) -> wasmtime::Result<Result<http::Response, http::Error>> {
         let environment = Arc::clone(self.environment("http")?);
         Ok(outbound::fetch(&environment, &mut self.used, request).await?)
     }

@@ -102,7 +102,10 @@ async fn the_other_functions_are_there_too() {
     assert_eq!(changed.code(), "crm-unsupported");
     assert_eq!(connection.list_overviews().await.unwrap()[0].id, "1");
     assert_eq!(connection.read_members("1", None, 2).await.unwrap().contacts.len(), 2);
-    assert_eq!(connection.subscribe("https://sluice.example/x").await.unwrap(), "subscription to https://sluice.example/x");
+    assert_eq!(
+        connection.subscribe("https://sluice.example/x").await.unwrap(),
+        "subscription to https://sluice.example/x"
+    );
     connection.unsubscribe("1").await.unwrap();
 }
 
@@ -118,7 +121,8 @@ async fn a_delivery_is_genuine_under_the_secret_and_under_the_one_before() {
     settings.secrets.insert("webhook-secret.previous".into(), SecretString::from("old"));
     let connection = Connection::open(&stage.connector, settings).unwrap();
     let delivery = |secret: &str| {
-        let mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(b"17").finalize();
+        let mac =
+            Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(b"17").finalize();
         let mac = hex::encode(mac.into_bytes());
         Delivery { headers: vec![("x-mac".into(), mac)], query: String::new(), body: b"17".to_vec() }
     };
@@ -128,7 +132,10 @@ async fn a_delivery_is_genuine_under_the_secret_and_under_the_one_before() {
         assert_eq!(proof.sent_at.unwrap().as_second(), 1_700_000_000);
     }
     assert_eq!(connection.verify(&delivery("forged")).await.unwrap_err().code(), "crm-unauthorized");
-    assert_eq!(connection.receive(&delivery("new")).await.unwrap(), [Change::Touched(ContactId("17".into()))]);
+    assert_eq!(
+        connection.receive(&delivery("new")).await.unwrap(),
+        [Change::Touched(ContactId("17".into()))]
+    );
 }
 
 #[tokio::test]

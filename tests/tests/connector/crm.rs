@@ -59,7 +59,11 @@ impl Crm {
     }
 }
 
-async fn count(State(seen): State<Arc<Seen>>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+async fn count(
+    State(seen): State<Arc<Seen>>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
     seen.requests.fetch_add(1, Ordering::SeqCst);
     next.run(request).await
 }
@@ -92,7 +96,8 @@ async fn too_many() -> impl IntoResponse {
 
 /// Announces more than it sends.
 async fn breaks() -> Response {
-    let body = futures::stream::iter([Ok(Bytes::from_static(b"half")), Err(std::io::Error::other("cable cut"))]);
+    let body =
+        futures::stream::iter([Ok(Bytes::from_static(b"half")), Err(std::io::Error::other("cable cut"))]);
     Body::from_stream(body).into_response()
 }
 
@@ -105,4 +110,3 @@ async fn big(State(seen): State<Arc<Seen>>) -> Response {
     }));
     Body::from_stream(body).into_response()
 }
-

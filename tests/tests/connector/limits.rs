@@ -92,7 +92,10 @@ async fn a_page_beyond_what_was_asked_or_what_may_be_handed_over_is_refused() {
     let stage = Stage::new().await;
     assert_eq!(breach(&scan_fails(&stage, &stage.with_fault("too-many")).await).0, Limit::PageRecords);
     assert_eq!(breach(&scan_fails(&stage, &stage.with_fault("giant")).await).0, Limit::ResultBytes);
-    assert_eq!(breach(&scan_fails(&stage, &stage.with_fault("long-cursor")).await), (Limit::CursorBytes, 4_096));
+    assert_eq!(
+        breach(&scan_fails(&stage, &stage.with_fault("long-cursor")).await),
+        (Limit::CursorBytes, 4_096)
+    );
     let members = stage.with_fault("too-many").read_members("1", None, 10).await.unwrap_err();
     assert_eq!(breach(&members).0, Limit::PageRecords);
 }
@@ -111,14 +114,16 @@ async fn a_page_of_200_mb_is_read_no_further_than_the_limit() {
 #[tokio::test]
 async fn a_connector_is_told_of_a_page_too_large_and_may_go_on() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
-    let connection = stage.open(Wish::new("copes").at(&crm.url).target(crm.at("/big")).limit("response-bytes", 1 << 20));
+    let connection =
+        stage.open(Wish::new("copes").at(&crm.url).target(crm.at("/big")).limit("response-bytes", 1 << 20));
     assert!(text(connection.scan(None, 10).await.unwrap()).to_lowercase().contains("large"));
 }
 
 #[tokio::test]
 async fn answers_and_requests_are_counted_over_a_call() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
-    let wish = |path: &str| Wish { times: Some(50), ..Wish::new("fetches-often").at(&crm.url).target(crm.at(path)) };
+    let wish =
+        |path: &str| Wish { times: Some(50), ..Wish::new("fetches-often").at(&crm.url).target(crm.at(path)) };
     let error = scan_fails(&stage, &stage.open(wish("/megabyte").limit("responses-bytes", 5_500_000))).await;
     assert_eq!(breach(&error), (Limit::ResponsesBytes, 5_500_000));
     assert_eq!(crm.requests(), 6);
@@ -139,7 +144,8 @@ async fn a_body_too_large_never_leaves() {
 #[tokio::test]
 async fn a_crm_that_never_answers_is_unavailable_in_time() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
-    let connection = stage.open(Wish::new("fetches").at(&crm.url).target(crm.at("/hangs")).limit("request-ms", 200));
+    let connection =
+        stage.open(Wish::new("fetches").at(&crm.url).target(crm.at("/hangs")).limit("request-ms", 200));
     let start = Instant::now();
     let error = scan_fails(&stage, &connection).await;
     assert!(start.elapsed() < Duration::from_secs(5));

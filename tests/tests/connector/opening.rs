@@ -37,7 +37,8 @@ async fn a_secret_is_asked_for_by_name() {
     assert_eq!(missing.code(), "connection-secret");
     assert!(missing.to_string().contains("`api-key` is missing"), "{missing}");
 
-    let unknown = refused(|given| drop(given.secrets.insert("apikey".into(), SecretString::from(SECRET)))).await;
+    let unknown =
+        refused(|given| drop(given.secrets.insert("apikey".into(), SecretString::from(SECRET)))).await;
     assert!(unknown.to_string().contains("api-key, webhook-secret"), "{unknown}");
 
     let empty = refused(|given| drop(given.secrets.insert("api-key".into(), SecretString::from("")))).await;

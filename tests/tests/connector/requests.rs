@@ -35,10 +35,13 @@ async fn an_origin_that_was_not_granted_is_never_reached() {
         "file:///etc/passwd".to_owned(),
         "http://169.254.169.254/latest/meta-data/".to_owned(),
     ] {
-        let error = scan_fails(&stage, &stage.open(Wish::new("fetches").at(&crm.url).target(target.as_str()))).await;
+        let error =
+            scan_fails(&stage, &stage.open(Wish::new("fetches").at(&crm.url).target(target.as_str()))).await;
         denied(&error);
     }
-    let error = scan_fails(&stage, &stage.open(Wish::new("fetches").at(&crm.url).target(elsewhere.at("/hello")))).await;
+    let error =
+        scan_fails(&stage, &stage.open(Wish::new("fetches").at(&crm.url).target(elsewhere.at("/hello"))))
+            .await;
     assert!(denied(&error).contains(&format!("{} is not granted", elsewhere.url)), "{error}");
     assert_eq!((crm.requests(), elsewhere.requests()), (0, 0));
 }
@@ -46,7 +49,9 @@ async fn an_origin_that_was_not_granted_is_never_reached() {
 #[tokio::test]
 async fn link_local_addresses_are_not_reached_even_where_granted() {
     let stage = Stage::new().await;
-    for url in ["http://169.254.169.254", "http://[fe80::1]", "http://[fd00:ec2::254]", "http://[::ffff:a9fe:a9fe]"] {
+    for url in
+        ["http://169.254.169.254", "http://[fe80::1]", "http://[fd00:ec2::254]", "http://[::ffff:a9fe:a9fe]"]
+    {
         let start = Instant::now();
         let error = scan_fails(&stage, &stage.open(Wish::new("fetches-url").at(url))).await;
         assert!(denied(&error).contains("never reached"), "{url}: {error}");
@@ -75,7 +80,8 @@ async fn a_name_that_leads_inside_needs_the_operators_word() {
 #[tokio::test]
 async fn a_redirect_stays_within_its_origin() {
     let (stage, crm, elsewhere) = (Stage::new().await, Crm::start().await, Crm::start().await);
-    let redirected = |to: &str| stage.open(Wish::new("header").at(&crm.url).target(crm.at(&format!("/redirect?to={to}"))));
+    let redirected =
+        |to: &str| stage.open(Wish::new("header").at(&crm.url).target(crm.at(&format!("/redirect?to={to}"))));
     for to in ["http://169.254.169.254/latest/meta-data/", &elsewhere.at("/echo"), "file:///etc/passwd"] {
         let error = scan_fails(&stage, &redirected(to)).await;
         let refusal = denied(&error);
@@ -87,14 +93,15 @@ async fn a_redirect_stays_within_its_origin() {
     // Within the origin the secret goes along, and a POST that was answered with 302 becomes a GET.
     let followed = text(redirected("/echo").scan(None, 10).await.unwrap());
     assert_eq!(followed, format!("200 GET\nx-api-key: {SECRET}\naccept-encoding: gzip\n\n"));
-    let kept = text(redirected("/echo%26status=307").scan(None, 10).await.unwrap_or_else(|error| panic!("{error}")));
-    assert!(kept.starts_with("200 ") || kept.starts_with("404 "), "{kept}");
+    let kept = text(redirected("/echo&status=307").scan(None, 10).await.unwrap());
+    assert!(kept.starts_with("200 POST\n"), "{kept}");
 }
 
 #[tokio::test]
 async fn a_redirect_without_end_ends() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
-    let error = scan_fails(&stage, &stage.open(Wish::new("fetches").at(&crm.url).target(crm.at("/round")))).await;
+    let error =
+        scan_fails(&stage, &stage.open(Wish::new("fetches").at(&crm.url).target(crm.at("/round")))).await;
     assert_eq!(error.code(), "connector-limit-redirects");
     assert_eq!(crm.requests(), 6);
 }
@@ -109,7 +116,9 @@ async fn secrets_are_put_in_as_the_request_leaves() {
         ("header", format!("POST\nx-api-key: {SECRET}\naccept-encoding: gzip\n\n")),
         (
             "form",
-            format!("POST\ncontent-type: application/x-www-form-urlencoded\naccept-encoding: gzip\n\ngrant=a+b&secret={SECRET}"),
+            format!(
+                "POST\ncontent-type: application/x-www-form-urlencoded\naccept-encoding: gzip\n\ngrant=a+b&secret={SECRET}"
+            ),
         ),
         (
             "json",
@@ -126,9 +135,12 @@ async fn secrets_are_put_in_as_the_request_leaves() {
 #[tokio::test]
 async fn a_secret_that_is_not_there_and_a_header_that_is_the_hosts_are_refused() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
-    let error = scan_fails(&stage, &stage.open(Wish::new("unknown-secret").at(&crm.url).target(crm.at("/echo")))).await;
+    let error =
+        scan_fails(&stage, &stage.open(Wish::new("unknown-secret").at(&crm.url).target(crm.at("/echo"))))
+            .await;
     assert!(denied(&error).contains("no secret `other`"), "{error}");
-    let error = scan_fails(&stage, &stage.open(Wish::new("sets-host").at(&crm.url).target(crm.at("/echo")))).await;
+    let error =
+        scan_fails(&stage, &stage.open(Wish::new("sets-host").at(&crm.url).target(crm.at("/echo")))).await;
     assert!(denied(&error).contains("`host`"), "{error}");
     assert_eq!(crm.requests(), 0);
 }
@@ -160,7 +172,8 @@ async fn connections_with_one_credential_share_its_pace() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
     // The connector says 1,000 in 10 s: 200 at once, then one every 12.75 ms.
     let open = || {
-        let wish = Wish { times: Some(110), ..Wish::new("fetches-often").at(&crm.url).target(crm.at("/hello")) };
+        let wish =
+            Wish { times: Some(110), ..Wish::new("fetches-often").at(&crm.url).target(crm.at("/hello")) };
         stage.open(wish)
     };
     let (one, other): (Connection, Connection) = (open(), open());

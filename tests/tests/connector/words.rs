@@ -55,9 +55,15 @@ async fn all_three_ways_lead_to_the_log_without_personal_data_and_secrets() {
     drop(guard);
     let text = log.text();
     for (stream, level) in [("log", "INFO"), ("stdout", "INFO"), ("stderr", "WARN")] {
-        let line = text.lines().find(|line| line.contains(&format!("end-of-{stream}"))).unwrap_or_else(|| panic!("{text}"));
+        let line = text
+            .lines()
+            .find(|line| line.contains(&format!("end-of-{stream}")))
+            .unwrap_or_else(|| panic!("{text}"));
         assert!(line.contains(level) && line.contains(&format!("stream=\"{stream}\"")), "{line}");
-        assert!(line.contains("call=\"scan\"") && line.contains("integration=acme"), "on the call's span: {line}");
+        assert!(
+            line.contains("call=\"scan\"") && line.contains("integration=acme"),
+            "on the call's span: {line}"
+        );
         assert!(line.contains("[e-mail]") && line.contains("[secret]"), "{line}");
     }
     for leak in ["anna", "svensson", "123 45 67", SECRET] {

@@ -78,8 +78,12 @@ impl connector::Guest for Faulty {
 
 impl contacts::Guest for Faulty {
     fn list_fields() -> Result<Vec<FieldInfo>, Error> {
-        let field =
-            FieldInfo { name: "email".into(), label: "E-mail".into(), type_: FieldType::Text, options: Vec::new() };
+        let field = FieldInfo {
+            name: "email".into(),
+            label: "E-mail".into(),
+            type_: FieldType::Text,
+            options: Vec::new(),
+        };
         Ok(vec![field])
     }
 
@@ -105,9 +109,13 @@ impl contacts::Guest for Faulty {
 
 impl deliveries::Guest for Faulty {
     fn verify(delivery: Delivery) -> Result<Proof, Error> {
-        let mac: Vec<u8> = delivery.headers.iter().find(|(name, _)| name == "x-mac").map_or_else(Vec::new, |(_, hex)| {
-            hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-        });
+        let mac: Vec<u8> =
+            delivery.headers.iter().find(|(name, _)| name == "x-mac").map_or_else(Vec::new, |(_, hex)| {
+                hex.as_bytes()
+                    .chunks(2)
+                    .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+                    .collect()
+            });
         if secrets::verify_hmac_sha256("webhook-secret", &delivery.body, &mac) {
             Ok(Proof { id: Some("delivery-1".into()), sent_at: Some(1_700_000_000) })
         } else {

@@ -40,7 +40,10 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
         }
         "tells-all" => {
             let secret = setting("target");
-            log::log(log::Level::Info, &format!("log anna.svensson@example.com +46 70 123 45 67 {secret} end-of-log"));
+            log::log(
+                log::Level::Info,
+                &format!("log anna.svensson@example.com +46 70 123 45 67 {secret} end-of-log"),
+            );
             println!("stdout anna.svensson%40example.com 070-123 45 67 {secret} end-of-stdout");
             eprintln!("stderr <anna.svensson@example.com> {secret} end-of-stderr");
             Err(error(ErrorKind::Other, &format!("Cannot read anna.svensson@example.com with {secret}.")))
@@ -51,7 +54,9 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
         "giant" => Ok(page(vec![with_text(contact("1"), "x".repeat(50_000_000))])),
         "twice" => Ok(page(vec![contact("1"), contact("1")])),
         "no-id" => Ok(page(vec![contact("1"), contact(" ")])),
-        "bad-time" => Ok(page(vec![Contact { modified_at: Some("anna@example.com".into()), ..contact("1") }])),
+        "bad-time" => {
+            Ok(page(vec![Contact { modified_at: Some("anna@example.com".into()), ..contact("1") }]))
+        }
         "field-twice" => Ok(page(vec![with_text(with_text(contact("1"), "a".into()), "b".into())])),
         "long-cursor" => Ok(Page { next: Some("c".repeat(4_097)), ..page(Vec::new()) }),
         "empty-cursor" => Ok(Page { next: Some(String::new()), ..page(Vec::new()) }),
@@ -70,8 +75,15 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
             Ok(_) => Err(error(ErrorKind::Other, "It worked.")),
             Err(refused) => Ok(page(vec![with_text(contact("1"), format!("{:?}", refused.kind))])),
         },
-        "sends-much" => fetched(Request { method: Method::Post, body: Some(vec![b'x'; 8_000_000]), ..get(&setting("target")) }),
-        "sets-host" => fetched(Request { headers: vec![("Host".into(), "inside.example".into())], ..get(&setting("target")) }),
+        "sends-much" => fetched(Request {
+            method: Method::Post,
+            body: Some(vec![b'x'; 8_000_000]),
+            ..get(&setting("target"))
+        }),
+        "sets-host" => fetched(Request {
+            headers: vec![("Host".into(), "inside.example".into())],
+            ..get(&setting("target"))
+        }),
         "bearer" => fetched(with(Credential::Bearer("api-key".into()))),
         "basic" => fetched(with(Credential::Basic(("user".into(), "api-key".into())))),
         "header" => fetched(with(Credential::Header(("x-api-key".into(), "api-key".into())))),
@@ -145,7 +157,9 @@ fn look_around() -> String {
     let socket = std::net::TcpStream::connect(setting("target")).is_ok();
     let input = std::io::stdin().lines().count();
     let clock = std::time::SystemTime::now() > std::time::UNIX_EPOCH;
-    format!("variables {variables} arguments {arguments} root {root} file {file} socket {socket} input {input} clock {clock}")
+    format!(
+        "variables {variables} arguments {arguments} root {root} file {file} socket {socket} input {input} clock {clock}"
+    )
 }
 
 fn says(kind: &str) -> Error {
@@ -172,7 +186,8 @@ fn with(credential: Credential) -> Request {
 }
 
 fn answered(request: Request) -> Result<Response, Error> {
-    http::fetch(&request).map_err(|refused| error(ErrorKind::Unavailable, &format!("No answer: {}", refused.message)))
+    http::fetch(&request)
+        .map_err(|refused| error(ErrorKind::Unavailable, &format!("No answer: {}", refused.message)))
 }
 
 /// The answer, as the text of one contact.
