@@ -8,6 +8,7 @@
 pub mod apsis;
 pub mod connector;
 pub mod contact;
+pub mod data_dir;
 pub mod error;
 pub mod integration;
 pub mod profile;

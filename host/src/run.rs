@@ -42,7 +42,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order in which tables show them.
-    pub const ALL: [Self; 5] = [Self::Created, Self::Updated, Self::Unchanged, Self::Excluded, Self::Rejected];
+    pub const ALL: [Self; 5] =
+        [Self::Created, Self::Updated, Self::Unchanged, Self::Excluded, Self::Rejected];
 
     /// The word that is stored and shown.
     pub fn as_str(self) -> &'static str {
@@ -162,6 +163,10 @@ pub struct Run {
     pub phase: Phase,
     /// Where reading goes on after a crash; none before the first page.
     pub cursor: Option<Cursor>,
+    /// The last page is stored: nothing is left to read. Tells a run without a cursor that has read
+    /// all from one that has read nothing.
+    #[serde(default)]
+    pub read_to_end: bool,
     /// Outcomes so far.
     pub counters: Counters,
     /// How many contacts there are in all, where the CRM says.

@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Simulated Lime CRM and APSIS One as real HTTP servers on the loopback address, for trying Sluice and for
+//! testing it.
+//!
+//! Promises: never easier on a client than the real service as far as that is documented; where the
+//! documentation leaves something open, the choice is a switch ([`LimeSwitches`], [`ApsisSwitches`]) and
+//! its default the harder one. Everything a test needs to know is kept apart from what a client sees: the
+//! log of arrivals, the peaks of every limit, what an import did with each row, the profiles as they are.
+//! It knows nothing of Sluice itself, so that a comparison with it proves something.
+
+mod apsis;
+mod arrivals;
+mod call;
+mod control;
+mod faults;
+mod lime;
+mod limits;
+mod lock;
+mod sandbox;
+mod server;
+mod world;
+
+pub use apsis::{ApsisSwitches, ConsentType, DumpedProfile, EmptyText, ExportEnd, ImportEnd, SECTION, TakenKey};
+pub use arrivals::{Arrival, Peaks};
+pub use faults::{Fault, FaultRule, When};
+pub use lime::{LimeSwitches, People, Subscription};
+pub use sandbox::{Addresses, CLIENT_ID, Consent, Sandbox, SandboxConfig, SandboxError};

@@ -1,1 +1,43 @@
-//! The way to APSIS One.
+//! The way to APSIS One: attributes, consents, bulk imports and exports over its public REST API.
+//!
+//! Promises: the limits of the account are kept whatever the network does (`limits`, `window`); a
+//! status is taken from HTTP, never from a body; what may be tried again is tried again with jitter;
+//! the token is shared and refreshed early by one caller; no error and no `Debug` holds a secret, an
+//! address or a piece of a body. What the vendor's documentation leaves open stands in `inferred`.
+//!
+//! Leaves to others: which contacts to write and in which order (one write at a time for one
+//! profile), what a contact should be (`rules`), and what to remember (`store`). Knows no CRM.
+
+mod auth;
+mod client;
+pub mod compare;
+pub mod consents;
+mod decimal;
+mod definitions;
+mod error;
+mod export;
+mod import;
+mod inferred;
+mod limits;
+mod problem;
+mod profiles;
+mod reach;
+mod retry;
+mod rows;
+mod value;
+mod window;
+
+pub use client::Client;
+pub use consents::{ConsentPlan, ConsentStep};
+pub use definitions::{
+    AttributeDefinition, ChannelDefinition, ChannelId, Definitions, KeyspaceDefinition, SectionDefinition,
+    TopicDefinition,
+};
+pub use error::{ApsisError, Kind, Operation};
+pub use export::{ExportFile, ExportPages, ExportedProfile};
+pub use import::{ImportId, ImportState};
+pub use inferred::SOURCE;
+pub use limits::{IMPORTS_AT_ONCE, ImportPermit};
+pub use profiles::{ConsentEnd, Created, Deleted, Merged, Patched, TagId, Target};
+pub use rows::{ImportColumns, ImportFile, Row};
+pub use value::FoundValue;

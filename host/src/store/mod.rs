@@ -21,7 +21,7 @@ use crate::run::{
 pub use sqlite::SqliteStore;
 
 /// Why the store could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The database is full, unreadable or broken.
     #[error("the store at {path} failed: {message}. Check the disk's free space and the file's permissions")]
@@ -32,7 +32,9 @@ pub enum StoreError {
         message: String,
     },
     /// The database is of a newer program.
-    #[error("the store at {path} was written by a newer Sluice ({message}); run that version, or restore a backup")]
+    #[error(
+        "the store at {path} was written by a newer Sluice ({message}); run that version, or restore a backup"
+    )]
     TooNew {
         /// The database file.
         path: String,
@@ -53,6 +55,17 @@ pub enum StoreError {
         /// Which.
         run: RunId,
     },
+    /// A step of a run that has ended already, as one that was cancelled meanwhile has.
+    #[error("run {0} has ended; start a new full sync to go on")]
+    RunEnded(RunId),
+    /// A run was to move on to a phase that ends it.
+    #[error("run {run} cannot be moved on to {phase:?}: a run ends by its outcome. Please report this")]
+    PhaseEnds {
+        /// Which.
+        run: RunId,
+        /// The phase.
+        phase: Phase,
+    },
 }
 
 impl ErrorCode for StoreError {
@@ -63,6 +76,8 @@ impl ErrorCode for StoreError {
             Self::NoIntegration(_) => "integration-unknown",
             Self::NoRun(_) => "run-unknown",
             Self::RunActive { .. } => "run-active",
+            Self::RunEnded(_) => "run-ended",
+            Self::PhaseEnds { .. } => "run-phase-ends",
         }
     }
 }
@@ -104,6 +119,9 @@ pub enum RunEnd {
 }
 
 /// The store. All methods may be called from many tasks at once.
+///
+/// A step of a run that has ended is refused with [`StoreError::RunEnded`]. Moments are kept to the
+/// microsecond. A call whose future is dropped may have taken effect.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Adds an integration, or replaces the one of the same id.
@@ -138,6 +156,7 @@ pub trait Store: Send + Sync {
     async fn enter_phase(&self, id: RunId, phase: Phase) -> Result<(), StoreError>;
 
     /// Reading starts anew: the cursor is cleared, what was decided stays until it is read again.
+    /// Discarded records, which nothing tells apart, are forgotten, since they will come again.
     async fn restart_reading(&self, id: RunId) -> Result<(), StoreError>;
 
     /// Stores a page: outcomes into the ledger, writes into the stage, the cursor and the counters,

@@ -4,13 +4,20 @@
 //! This module checks what can be checked without a CRM and without APSIS One; names that need their
 //! definitions (an attribute by its display name) are resolved when a run starts.
 
+mod check;
+mod file;
+mod secret;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use thiserror::Error;
+
 use crate::contact::Channel;
+use crate::error::ErrorCode;
 
 /// An integration's id: lower-case letters, digits and hyphens, at most 64.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -200,4 +207,62 @@ pub struct Integration {
     /// Limits of one connector call, where they differ from the program's (`host/limits.default.toml`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,
+}
+
+/// Why an integration's file or secret cannot be used. No value is repeated in it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IntegrationError {
+    /// The file cannot be read.
+    #[error("the integration file {file} cannot be read ({problem}): check the path and the permissions")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        problem: String,
+    },
+    /// The file is not an integration.
+    #[error("{place}: {problem}")]
+    Malformed {
+        /// File and line.
+        place: String,
+        /// What is wrong, with the keys that there are.
+        problem: String,
+    },
+    /// A setting cannot be so.
+    #[error("the integration's setting `{key}` {problem}")]
+    Setting {
+        /// The setting.
+        key: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// One row names both channels.
+    #[error(
+        "consents, row {row}: a consent mapping is for one channel, e-mail or SMS; write two rows to map \
+         the consent to both"
+    )]
+    BothChannels {
+        /// The row, from 1.
+        row: usize,
+    },
+    /// A secret cannot be had.
+    #[error("{place}, which holds a secret of the integration, {problem}: put the secret there")]
+    Secret {
+        /// The variable or file.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl ErrorCode for IntegrationError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "integration-unreadable",
+            Self::Malformed { .. } => "integration-malformed",
+            Self::Setting { .. } => "integration-setting",
+            Self::BothChannels { .. } => "integration-both-channels",
+            Self::Secret { .. } => "integration-secret",
+        }
+    }
 }

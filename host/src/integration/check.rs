@@ -1,0 +1,121 @@
+//! What can be checked of an integration without a CRM and without APSIS One.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::{Integration, IntegrationError};
+
+/// The e-mail attribute, which is mapped by itself.
+const EMAIL: &str = "com.apsis1.attributes.email";
+
+impl Integration {
+    /// Checks ids, addresses and the rows against each other.
+    ///
+    /// # Errors
+    /// The first setting that cannot be, with what to do.
+    pub fn check(&self) -> Result<(), IntegrationError> {
+        let id = &self.id.0;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if id.is_empty() || id.len() > 64 || !id.chars().all(plain) {
+            return refuse("id", "must be lower-case letters, digits and hyphens, at most 64");
+        }
+        for (key, text) in [
+            ("name", &self.name),
+            ("connector", &self.connector),
+            ("apsis.client-id", &self.apsis.client_id),
+            ("apsis.section", &self.apsis.section),
+            ("apsis.keyspace", &self.apsis.keyspace),
+        ] {
+            if text.trim().is_empty() {
+                return refuse(key, "is empty");
+            }
+        }
+        address("apsis.url", &self.apsis.url)?;
+        for (at, origin) in self.grant.origins.iter().enumerate() {
+            let key = format!("grant.origins, entry {}", at + 1);
+            let url = address(&key, origin)?;
+            if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+                return refuse(&key, "must be scheme, host and port only, such as https://acme.lime-crm.com");
+            }
+        }
+        if let Some((name, _)) = self.settings.iter().find(|(_, value)| value.is_null()) {
+            return refuse(&format!("settings.{name}"), "has no value (null or NaN): give one, or remove it");
+        }
+        if let Some(country) = &self.default_country
+            && !(country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        {
+            return refuse("default-country", "must be two letters of ISO 3166-1, such as SE");
+        }
+        for (key, number) in
+            [("sync.page-size", self.sync.page_size), ("sync.import-rows", self.sync.import_rows)]
+        {
+            if number == 0 {
+                return refuse(key, "must be at least 1");
+            }
+        }
+        self.check_rows()
+    }
+
+    fn check_rows(&self) -> Result<(), IntegrationError> {
+        for (at, row) in self.conditions.iter().enumerate() {
+            let key = format!("conditions, row {}", at + 1);
+            let comparable = row.equals.is_boolean()
+                || row.equals.is_number()
+                || row.equals.as_str().is_some_and(|text| !text.trim().is_empty());
+            if row.field.trim().is_empty() || !comparable {
+                return refuse(&key, "needs a field, and a value that is text, a number or true/false");
+            }
+        }
+        let mut attributes = BTreeSet::new();
+        for (at, row) in self.fields.iter().enumerate() {
+            let key = format!("fields, row {}", at + 1);
+            let attribute = row.attribute.trim().to_lowercase();
+            if row.field.trim().is_empty() || attribute.is_empty() {
+                return refuse(&key, "needs a field and an attribute");
+            }
+            if matches!(attribute.as_str(), EMAIL | "email" | "e-mail") {
+                return refuse(&key, "maps the e-mail attribute, which is mapped by itself: remove the row");
+            }
+            if !attributes.insert(attribute) {
+                return refuse(&key, "maps an attribute that another row maps already: remove one of them");
+            }
+        }
+        let mut consents = BTreeSet::new();
+        for (at, row) in self.consents.iter().enumerate() {
+            let key = format!("consents, row {}", at + 1);
+            let named = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+            if named(&row.consent) == named(&row.field) {
+                return refuse(&key, "needs either `consent` or `field`, and not both");
+            }
+            if row.topic.trim().is_empty() {
+                return refuse(&key, "needs a topic");
+            }
+            if !consents.insert((&row.consent, &row.field, &row.topic, row.channel)) {
+                return refuse(&key, "is there twice: remove one of them");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn address(key: &str, text: &str) -> Result<Url, IntegrationError> {
+    match Url::parse(text) {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none() =>
+        {
+            Ok(url)
+        }
+        _ => Err(IntegrationError::Setting {
+            key: key.to_owned(),
+            problem: "must be an address such as https://api.apsis.one, without user name or password"
+                .to_owned(),
+        }),
+    }
+}
+
+fn refuse(key: &str, problem: &str) -> Result<(), IntegrationError> {
+    Err(IntegrationError::Setting { key: key.to_owned(), problem: problem.to_owned() })
+}

@@ -1,4 +1,0 @@
-//! SQLite behind the store's trait.
-
-/// The embedded store.
-pub struct SqliteStore;

@@ -1,0 +1,141 @@
+//! The stage: what a run has decided to write and has not settled yet. A row goes when its contact gets
+//! its outcome, so that what is left is what there is to do.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::fault::Fault;
+use super::ledger::{self, Learnt};
+use super::values::{Count, Moment, from_json, some_from_json, to_json};
+use super::{pages, runs};
+use crate::contact::ContactId;
+use crate::profile::{Intent, KnownConsent};
+use crate::run::{Counters, Decided, Outcome, RunId, Settled, Staged};
+use crate::store::Found;
+
+/// Of a run that has ended nothing is staged any more, though its rows may not be deleted yet.
+const SELECT: &str = "SELECT stage.intent, stage.existed, stage.known_consents, ledger.written,
+    stage.number <= runs.absent_up_to AS absent
+    FROM stage JOIN runs ON runs.id = stage.run AND runs.ended_at IS NULL
+    LEFT JOIN ledger ON ledger.integration = runs.integration AND ledger.contact = stage.contact
+    WHERE stage.run = ?1";
+
+pub(super) fn put(sql: &Connection, run: RunId, decided: &Decided, intent: &Intent) -> Result<(), Fault> {
+    sql.prepare_cached(
+        "INSERT INTO stage (run, contact, modified_at, intent) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (run, contact) DO UPDATE SET modified_at = excluded.modified_at, intent = excluded.intent",
+    )?
+    .execute((run.0, &decided.contact.0, decided.modified_at.map(Moment), to_json(intent)?))?;
+    Ok(())
+}
+
+pub(super) fn remove(sql: &Connection, run: RunId, contact: &ContactId) -> Result<(), Fault> {
+    sql.prepare_cached("DELETE FROM stage WHERE run = ?1 AND contact = ?2")?.execute((run.0, &contact.0))?;
+    Ok(())
+}
+
+pub(super) fn count(sql: &Connection, run: RunId) -> Result<u64, Fault> {
+    let count: Count = sql
+        .prepare_cached(
+            "SELECT count(*) FROM stage
+             WHERE run = (SELECT id FROM runs WHERE id = ?1 AND ended_at IS NULL)",
+        )?
+        .query_row([run.0], |row| row.get(0))?;
+    Ok(count.0)
+}
+
+pub(super) fn between(
+    sql: &Connection,
+    run: RunId,
+    after: Option<&ContactId>,
+    last: Option<&ContactId>,
+    limit: u32,
+) -> Result<Vec<Staged>, Fault> {
+    // A bound that may be absent would keep SQLite from seeking in the index.
+    let (from, to) = (
+        after.map_or("?2 IS NULL", |_| "stage.contact > ?2"),
+        last.map_or("?3 IS NULL", |_| "stage.contact <= ?3"),
+    );
+    let mut statement =
+        sql.prepare_cached(&format!("{SELECT} AND {from} AND {to} ORDER BY stage.contact LIMIT ?4"))?;
+    let mut rows = statement.query((run.0, after.map(|id| &id.0), last.map(|id| &id.0), limit))?;
+    let mut staged = Vec::new();
+    while let Some(row) = rows.next()? {
+        staged.push(from_row(row)?);
+    }
+    Ok(staged)
+}
+
+pub(super) fn of(sql: &Connection, run: RunId, contacts: &[ContactId]) -> Result<Vec<Staged>, Fault> {
+    let mut statement = sql.prepare_cached(&format!("{SELECT} AND stage.contact = ?2"))?;
+    let mut staged = Vec::with_capacity(contacts.len());
+    for contact in contacts {
+        let mut rows = statement.query((run.0, &contact.0))?;
+        if let Some(row) = rows.next()? {
+            staged.push(from_row(row)?);
+        }
+    }
+    Ok(staged)
+}
+
+fn from_row(row: &Row<'_>) -> Result<Staged, Fault> {
+    let existed: Option<bool> = row.get("existed")?;
+    let known: Option<Vec<KnownConsent>> = some_from_json("known_consents", row.get("known_consents")?)?;
+    let absent: bool = row.get("absent")?;
+    let (existed, known_consents) =
+        if existed.is_none() && absent { (Some(false), Some(Vec::new())) } else { (existed, known) };
+    Ok(Staged {
+        intent: from_json("intent", &row.get::<_, String>("intent")?)?,
+        existed,
+        known_consents,
+        last_written: some_from_json("written", row.get("written")?)?,
+    })
+}
+
+pub(super) fn note_found(sql: &Connection, run: RunId, found: &[Found]) -> Result<(), Fault> {
+    runs::active(sql, run)?;
+    let mut statement = sql.prepare_cached(
+        "UPDATE stage SET existed = ?3, known_consents = ?4
+         WHERE run = ?1 AND contact = ?2 AND existed IS NULL
+         AND number > (SELECT absent_up_to FROM runs WHERE id = ?1)",
+    )?;
+    for found in found {
+        statement.execute((run.0, &found.contact.0, found.existed, to_json(&found.consents)?))?;
+    }
+    Ok(())
+}
+
+/// One number instead of a change of every row: rows staged later have greater numbers.
+pub(super) fn note_rest_absent(sql: &Connection, run: RunId) -> Result<(), Fault> {
+    runs::active(sql, run)?;
+    sql.prepare_cached(
+        "UPDATE runs SET absent_up_to = (SELECT coalesce(max(number), 0) FROM stage) WHERE id = ?1",
+    )?
+    .execute([run.0])?;
+    Ok(())
+}
+
+pub(super) fn settle(sql: &Connection, id: RunId, settled: &[Settled]) -> Result<Counters, Fault> {
+    let mut run = runs::active(sql, id)?;
+    let now = Timestamp::now();
+    for settled in settled {
+        let taken: Option<(String, Option<Moment>)> = sql
+            .prepare_cached(
+                "DELETE FROM stage WHERE run = ?1 AND contact = ?2 RETURNING intent, modified_at",
+            )?
+            .query_row((id.0, &settled.contact.0), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((intent, modified_at)) = taken else { continue };
+        *run.counters.of(settled.outcome) += 1;
+        let reason = settled.reason.as_ref();
+        pages::note(sql, id, &settled.contact, Some(settled.outcome), reason)?;
+        let written = match settled.outcome {
+            Outcome::Created | Outcome::Updated | Outcome::Unchanged => Some(intent.as_str()),
+            Outcome::Excluded | Outcome::Rejected => None,
+        };
+        let learnt = Learnt { outcome: settled.outcome, reason, written, modified_at };
+        ledger::put(sql, &run, &settled.contact, &learnt, now)?;
+    }
+    runs::store_counters(sql, id, &run.counters)?;
+    Ok(run.counters)
+}

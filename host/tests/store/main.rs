@@ -1,0 +1,57 @@
+//! What every store must do, shown on real database files.
+//!
+//! `suite` holds the tests, written against the trait; this file runs each of them on each backend,
+//! on an empty database. What only one backend can show is in its own module.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod crash;
+mod random;
+mod sample;
+mod sqlite;
+mod suite;
+
+use sluice::store::SqliteStore;
+
+macro_rules! on_sqlite {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let store = super::SqliteStore::open(&folder.path().join("sluice.db")).unwrap();
+                    super::suite::$test(&store).await;
+                }
+            )*
+        }
+    };
+}
+
+on_sqlite!(
+    integrations_are_put_replaced_listed_and_deleted,
+    an_integration_applied_again_inherits_nothing,
+    one_run_at_a_time,
+    a_page_is_outcomes_stage_cursor_and_counters,
+    a_contact_read_twice_counts_once,
+    reading_starts_anew,
+    reading_to_the_end_is_remembered,
+    staged_contacts_come_in_order_and_bounds,
+    what_was_found_is_remembered_once,
+    the_rest_is_absent_but_not_what_is_staged_later,
+    settling_moves_from_stage_to_ledger,
+    the_ledger_keeps_what_was_written,
+    a_run_that_does_not_add_up_fails,
+    a_completed_run_is_as_it_ended,
+    a_cancelled_run_shows_who_has_no_outcome,
+    a_failed_run_says_why,
+    an_ended_run_takes_no_more_steps,
+    cancelling_is_asked_for,
+    batches_are_kept_by_number,
+    results_are_paged_and_filtered,
+    reasons_are_counted,
+    discards_come_in_order,
+    only_ten_runs_keep_their_details,
+    unknown_runs_are_errors,
+    many_writers_at_once,
+);

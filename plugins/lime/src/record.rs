@@ -1,0 +1,97 @@
+//! One object of Lime as it came: property names to raw JSON, numbers as they were written.
+//!
+//! The query API and the limeobject list give the same system names (`_id`, `_timestamp`); a delivery
+//! gives them without the underscore, and [`Record::system`] takes either.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::time;
+
+/// An object of any limetype.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Record(BTreeMap<String, Box<RawValue>>);
+
+impl Record {
+    /// A property's raw value.
+    pub fn raw(&self, name: &str) -> Option<&RawValue> {
+        self.0.get(name).map(AsRef::as_ref)
+    }
+
+    /// The object's id.
+    pub fn id(&self) -> Option<i64> {
+        self.system("id").and_then(integer)
+    }
+
+    /// A system property under either of its names: `timestamp` is also `_timestamp`.
+    pub fn system(&self, name: &str) -> Option<&RawValue> {
+        self.raw(&format!("_{name}")).or_else(|| self.raw(name))
+    }
+
+    /// A system property that is a time.
+    pub fn system_time(&self, name: &str, zone: &TimeZone) -> Option<Timestamp> {
+        self.system(name).and_then(text).and_then(|text| time::to_utc(&text, zone))
+    }
+
+    /// The id that a relation names, however deep the answer goes into the related object.
+    pub fn related(&self, name: &str) -> Option<i64> {
+        let raw = self.raw(name)?;
+        integer(raw).or_else(|| Self::read(raw).and_then(|related| related.id()))
+    }
+
+    /// The related object, when the answer has it. One of which everything is null is none: that is how
+    /// a server may show a relation that is not set.
+    pub fn related_record(&self, name: &str) -> Option<Self> {
+        let related = Self::read(self.raw(name)?)?;
+        related.0.values().any(|raw| raw.get() != "null").then_some(related)
+    }
+
+    /// Puts the object that the limeobject list embeds (`_embedded.relation_<name>`) where the query API
+    /// has it: under the relation's own name.
+    #[must_use]
+    pub fn with_embedded(mut self, name: &str) -> Self {
+        let embedded = self.raw("_embedded").and_then(Self::read);
+        if let Some(raw) = embedded.and_then(|mut embedded| embedded.0.remove(&format!("relation_{name}"))) {
+            self.0.insert(name.to_owned(), raw);
+        }
+        self
+    }
+
+    /// A yesno property; null is no answer.
+    pub fn yesno(&self, name: &str) -> Option<bool> {
+        self.raw(name).and_then(yesno)
+    }
+
+    /// A text property.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.raw(name).and_then(text)
+    }
+
+    fn read(raw: &RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+}
+
+/// A whole number, also where it is written as text.
+pub fn integer(raw: &RawValue) -> Option<i64> {
+    raw.get().trim_matches('"').parse().ok()
+}
+
+/// A text.
+pub fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// A yesno value; older servers write 0 and 1.
+pub fn yesno(raw: &RawValue) -> Option<bool> {
+    match raw.get() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! From a [`Connector`] to the exports of a component.
+//!
+//! [`export_full!`](crate::export_full) is for a CRM with deliveries and overviews; for one without, the
+//! crate `sluice-sdk-reader` has `export_reader!`. Both do nothing on a native target, so that a
+//! connector's tests are plain tests.
+
+use std::marker::PhantomData;
+
+use crate::bindings::full;
+use crate::{
+    Change, Connector, ConsentInfo, Contact, Deliveries, Delivery, Description, Error, FieldInfo, Members,
+    Overview, Overviews, Page, Proof, settings,
+};
+
+/// Exports a [`Connector`] that is also [`Deliveries`] and [`Overviews`] as world `full`.
+#[macro_export]
+macro_rules! export_full {
+    ($connector:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, missing_docs)]
+        const _: () = {
+            type Component = $crate::export::Full<$connector>;
+    $crate::bindings::full::export_world!(Component with_types_in $crate::bindings::full);
+        };
+    };
+}
+
+/// Carries world `full` for a connector.
+pub struct Full<T>(PhantomData<T>);
+
+/// Starts a call: reads the settings that the schema names, and hands them to the connector.
+///
+/// # Errors
+/// `misconfigured` where the settings do not fit the connector's type.
+pub fn open<T: Connector>() -> Result<T, Error> {
+    T::open(settings::load(&T::describe().settings_schema)?)
+}
+
+impl<T: Connector> full::exports::sluice::crm_connector::connector::Guest for Full<T> {
+    fn describe() -> Description {
+        T::describe()
+    }
+
+    fn check() -> Result<Vec<String>, Error> {
+        open::<T>()?.check()
+    }
+}
+
+impl<T: Connector> full::exports::sluice::crm_connector::contacts::Guest for Full<T> {
+    fn list_fields() -> Result<Vec<FieldInfo>, Error> {
+        open::<T>()?.list_fields()
+    }
+
+    fn list_consents() -> Result<Vec<ConsentInfo>, Error> {
+        open::<T>()?.list_consents()
+    }
+
+    fn scan(after: Option<String>, limit: u32) -> Result<Page, Error> {
+        open::<T>()?.scan(after.as_deref(), limit)
+    }
+
+    fn scan_changed(since: String, after: Option<String>, limit: u32) -> Result<Page, Error> {
+        open::<T>()?.scan_changed(&since, after.as_deref(), limit)
+    }
+
+    fn get(ids: Vec<String>) -> Result<Vec<Contact>, Error> {
+        open::<T>()?.get(&ids)
+    }
+}
+
+impl<T: Deliveries> full::exports::sluice::crm_connector::deliveries::Guest for Full<T> {
+    fn verify(delivery: Delivery) -> Result<Proof, Error> {
+        open::<T>()?.verify(&delivery)
+    }
+
+    fn receive(delivery: Delivery) -> Result<Vec<Change>, Error> {
+        open::<T>()?.receive(&delivery)
+    }
+
+    fn subscribe(url: String) -> Result<String, Error> {
+        open::<T>()?.subscribe(&url)
+    }
+
+    fn unsubscribe(id: String) -> Result<(), Error> {
+        open::<T>()?.unsubscribe(&id)
+    }
+}
+
+impl<T: Overviews> full::exports::sluice::crm_connector::overviews::Guest for Full<T> {
+    fn list_overviews() -> Result<Vec<Overview>, Error> {
+        open::<T>()?.list_overviews()
+    }
+
+    fn read_members(overview: String, after: Option<String>, limit: u32) -> Result<Members, Error> {
+        open::<T>()?.read_members(&overview, after.as_deref(), limit)
+    }
+}

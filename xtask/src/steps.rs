@@ -1,0 +1,96 @@
+//! Running other programs in the project's folder, each announced and timed.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// What connectors are compiled for.
+pub const WASM_TARGET: &str = "wasm32-wasip2";
+
+/// The workspace's folder.
+pub fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+/// The cargo that runs this program.
+pub fn cargo() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.current_dir(root());
+    command
+}
+
+/// Runs a step, and says how long it took.
+pub fn status(command: &mut Command) -> Result<ExitStatus> {
+    let shown = shown(command);
+    eprintln!("==> {shown}");
+    let start = Instant::now();
+    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    eprintln!("==> {:.1} s: {shown}", start.elapsed().as_secs_f64());
+    Ok(status)
+}
+
+/// Runs a step that must succeed.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = status(command)?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", shown(command));
+    }
+    Ok(())
+}
+
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Adds the target that connectors are compiled for, if it is missing.
+pub fn need_wasm_target() -> Result<()> {
+    let libraries = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", WASM_TARGET])
+        .current_dir(root())
+        .output()
+        .context("cannot start rustc; install Rust with rustup, see https://rustup.rs")?;
+    let folder = String::from_utf8_lossy(&libraries.stdout);
+    if libraries.status.success() && Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    match run(Command::new("rustup").args(["target", "add", WASM_TARGET]).current_dir(root())) {
+        Err(error) if is_missing(&error) => bail!(
+            "connectors are compiled for {WASM_TARGET}, which this Rust lacks, and there is no rustup to add \
+             it. Install Rust with rustup, see https://rustup.rs, and run this again"
+        ),
+        added => added,
+    }
+}
+
+/// Whether a step could not start because there is no such program.
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_shown_by_its_words() {
+        let mut command = Command::new("/opt/rust/bin/cargo");
+        assert_eq!(shown(command.args(["test", "--workspace"])), "cargo test --workspace");
+    }
+
+    #[test]
+    fn a_missing_program_is_told_from_a_failing_one() {
+        let missing = run(&mut Command::new("sluice-no-such-program")).unwrap_err();
+        assert!(is_missing(&missing), "{missing:?}");
+        let failing = run(cargo().arg("no-such-command")).unwrap_err();
+        assert!(!is_missing(&failing), "{failing:?}");
+        assert!(failing.to_string().contains("cargo no-such-command"), "{failing}");
+    }
+}
