@@ -23,15 +23,8 @@ fn main() {
     }
 
     let mut cargo = Command::new(std::env::var_os("CARGO").expect("cargo runs this and says where it is"));
-    // What the outer cargo set for this build script would change the inner build: flags for the
-    // host's compiler, the target directory, the jobserver of another build.
     for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy().into_owned();
-        let inherited =
-            ["RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTDOC", "TARGET", "HOST"];
-        let of_cargo =
-            name.starts_with("CARGO_") && !["CARGO_HOME", "CARGO_NET_OFFLINE"].contains(&name.as_str());
-        if of_cargo || inherited.contains(&name.as_str()) {
+        if of_the_outer_build(&name.to_string_lossy()) {
             cargo.env_remove(&name);
         }
     }
@@ -55,4 +48,34 @@ fn main() {
         let file = target_dir.join(TARGET).join(PROFILE).join(format!("{}.wasm", package.replace('-', "_")));
         println!("cargo::rustc-env={variable}={}", file.display());
     }
+}
+
+/// Whether a variable belongs to the outer build: what its cargo tells a build script, and flags that are
+/// meant for the host's compiler. What tells any cargo about the machine (registries, proxies) stays.
+fn of_the_outer_build(name: &str) -> bool {
+    const PREFIXES: &[&str] = &[
+        "CARGO_PKG_",
+        "CARGO_CFG_",
+        "CARGO_FEATURE_",
+        "CARGO_MANIFEST_",
+        "CARGO_BUILD_",
+        "CARGO_TARGET_",
+        "CARGO_PROFILE_",
+        "CARGO_BIN_",
+    ];
+    const NAMES: &[&str] = &[
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_MAKEFLAGS",
+        "CARGO_PRIMARY_PACKAGE",
+        "MAKEFLAGS",
+        "RUSTC",
+        "RUSTC_LINKER",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTDOC",
+        "RUSTFLAGS",
+        "TARGET",
+        "HOST",
+    ];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

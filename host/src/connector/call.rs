@@ -54,8 +54,10 @@ impl Call {
         let span = self.span.clone();
         async {
             let (pre, wall) = (self.bound.pre.clone(), self.limits.time(Limit::WallMs));
+            let mut instantiated = false;
             let all = async {
                 let instance = pre.instantiate_async(&mut self.store).await?;
+                instantiated = true;
                 work(&mut self.store, &instance, &self.bound).await
             };
             let ended = tokio::time::timeout(wall, all).await;
@@ -63,7 +65,7 @@ impl Call {
             tracing::trace!(memory = self.store.data().memory(), "call ended");
             match ended {
                 Err(_) => Err(self.limit(Limit::WallMs)),
-                Ok(Err(error)) => Err(self.stopped(&error)),
+                Ok(Err(error)) => Err(self.stopped(&error, instantiated)),
                 Ok(Ok(Err(said))) => Err(self.said(said)),
                 Ok(Ok(Ok(answer))) => Ok(answer),
             }
@@ -91,7 +93,7 @@ impl Call {
     }
 
     /// The component did not come to an answer.
-    fn stopped(&self, error: &wasmtime::Error) -> CallError {
+    fn stopped(&self, error: &wasmtime::Error, instantiated: bool) -> CallError {
         match error.downcast_ref::<Stop>() {
             Some(Stop::Limit(limit)) => return self.limit(*limit),
             Some(stop @ Stop::ImportInDescribe(_)) => {
@@ -103,11 +105,16 @@ impl Call {
         if error.root_cause().to_string().contains("fuel allocated for hostcalls has been exhausted") {
             return self.limit(Limit::ResultBytes);
         }
-        let words = self.store.data().words.last_of_stderr();
         let cause =
             error.downcast_ref::<Trap>().map_or_else(|| error.root_cause().to_string(), Trap::to_string);
+        let trace = error.downcast_ref::<WasmBacktrace>();
+        // No instance, and no code of the component on the stack: the host had no room for it.
+        if !instantiated && trace.is_none() {
+            return CallError::Host { call: self.name, reason: self.clean(&cause) };
+        }
+        let words = self.store.data().words.last_of_stderr();
         let mut reason = cause;
-        if let Some(place) = error.downcast_ref::<WasmBacktrace>().and_then(place) {
+        if let Some(place) = trace.and_then(place) {
             reason.push_str(&format!(" in {place}"));
         }
         if !words.is_empty() {

@@ -15,6 +15,7 @@ mod catalogue;
 mod component;
 mod connection;
 mod convert;
+mod credentials;
 mod egress;
 mod engine;
 mod environment;

@@ -117,7 +117,10 @@ fn number_at(text: &str) -> Option<usize> {
         if c.is_ascii_digit() {
             digits += 1;
             end = at + 1;
-        } else if !(at == 0 && c == '+') && !" -().\u{a0}/".contains(c) {
+            continue;
+        }
+        let belongs = at == 0 && c == '+' || " -().\u{a0}/".contains(c);
+        if !belongs {
             break;
         }
     }

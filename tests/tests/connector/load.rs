@@ -1,7 +1,10 @@
 //! What is a connector, and what is refused before it is linked.
 
-use sluice::connector::{Engine, Exports, LoadError};
+use std::collections::BTreeMap;
+
+use sluice::connector::{Connection, ConnectionSettings, Engine, Exports, Limits, LoadError};
 use sluice::error::ErrorCode;
+use sluice::integration::{Grant, IntegrationId};
 
 use super::{Stage, faulty};
 
@@ -110,4 +113,25 @@ async fn a_compiled_component_that_others_can_write_is_not_trusted() {
     Engine::new(cache.path()).unwrap().load(&faulty()).await.unwrap();
     let mode = std::fs::metadata(&compiled).unwrap().permissions().mode();
     assert_eq!(mode & 0o022, 0, "it was made again, for its owner alone");
+}
+
+#[tokio::test]
+async fn the_lime_connector_loads_and_opens() {
+    let stage = Stage::new().await;
+    let lime = stage.engine.load(&std::fs::read(env!("LIME_WASM")).unwrap()).await.unwrap();
+    assert_eq!(lime.description().id, "lime");
+    assert_eq!(lime.exports(), Exports { deliveries: true, overviews: true });
+    let limit = lime.description().rate_limit.unwrap();
+    assert_eq!((limit.requests, limit.seconds), (3_000, 300));
+
+    let settings = ConnectionSettings {
+        integration: IntegrationId("acme".into()),
+        settings: BTreeMap::from([("url".into(), "https://acme.lime-crm.example/acme".into())]),
+        secrets: BTreeMap::from([("api-key".into(), "key-of-acme".into())]),
+        grant: Grant { origins: vec!["https://acme.lime-crm.example".into()], private_network: false },
+        limits: Limits::from(&BTreeMap::new()).unwrap(),
+    };
+    let connection = Connection::open(&lime, settings).unwrap();
+    let error = connection.check().await.unwrap_err();
+    assert_eq!(error.code(), "crm-unavailable", "{error}");
 }

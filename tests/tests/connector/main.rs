@@ -11,6 +11,7 @@ mod requests;
 mod words;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use secrecy::SecretString;
 use serde_json::json;
@@ -25,15 +26,15 @@ const SECRET: &str = "s3cr3t-api-key-0001";
 struct Stage {
     engine: Engine,
     connector: Connector,
-    _cache: tempfile::TempDir,
 }
 
 impl Stage {
     async fn new() -> Self {
-        let cache = tempfile::tempdir().unwrap();
-        let engine = Engine::new(cache.path()).unwrap();
+        // One directory for all, so that each component is compiled once and not once a test.
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+        let engine = Engine::new(&cache).unwrap();
         let connector = engine.load(&faulty()).await.unwrap();
-        Self { engine, connector, _cache: cache }
+        Self { engine, connector }
     }
 
     /// A connection whose connector has this fault, to a server that need not be there.
