@@ -40,31 +40,51 @@ impl fmt::Debug for Token {
 
 /// The one token that callers share.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<Option<Token>>);
+pub(super) struct Tokens(Mutex<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    token: Option<Token>,
+    /// The last fetch, if it failed, and when.
+    failed: Option<(Instant, ApsisError)>,
+}
 
 impl Tokens {
-    /// The token to use now. One caller fetches while the others wait for it; a token that is known to
-    /// be refused (`refused`: its generation) is replaced, unless somebody did so already.
+    /// The token to use now. One caller fetches while the others wait for it and share what comes of
+    /// it, a failure too; a token that is known to be refused (`refused`: its generation) is replaced,
+    /// unless somebody did so already.
     pub(super) async fn token<F, Fut>(&self, refused: Option<u64>, fetch: F) -> Result<Token, ApsisError>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<Granted, ApsisError>>,
     {
+        let asked = Instant::now();
         let mut shared = self.0.lock().await;
-        let last = shared.as_ref().map(|token| token.generation);
-        if let Some(token) = shared.as_ref()
+        let last = shared.token.as_ref().map(|token| token.generation);
+        if let Some(token) = &shared.token
             && refused != last
             && Instant::now() < token.refresh_at
         {
             return Ok(token.clone());
         }
-        let granted = fetch().await?;
+        if let Some((at, error)) = &shared.failed
+            && *at > asked
+        {
+            return Err(error.clone());
+        }
+        let granted = match fetch().await {
+            Ok(granted) => granted,
+            Err(error) => {
+                shared.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
         let token = Token {
             refresh_at: Instant::now() + refresh_after(granted.lifetime),
             bearer: granted.bearer,
             generation: last.unwrap_or_default() + 1,
         };
-        *shared = Some(token.clone());
+        *shared = Shared { token: Some(token.clone()), failed: None };
         Ok(token)
     }
 }

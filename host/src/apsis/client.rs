@@ -300,8 +300,9 @@ impl Client {
         url.origin() == self.inner.base.origin()
     }
 
+    /// The token; a fetch that failed is repeated with the whole attempt, by the caller's policy.
     async fn token(&self, refused: Option<u64>) -> Result<Token, ApsisError> {
-        self.inner.tokens.token(refused, || self.inner.policy.run(|| self.fetch_token())).await
+        self.inner.tokens.token(refused, || self.fetch_token()).await
     }
 
     async fn fetch_token(&self) -> Result<auth::Granted, ApsisError> {

@@ -70,3 +70,93 @@ fn in_effect(found: &ExportedProfile, step: &ConsentStep, opt_in: bool) -> bool 
         .peekable();
     states.peek().is_some() && states.all(|fits| fits)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::contact::{Channel, ContactId};
+    use crate::profile::{AttributeId, KnownConsent, TopicId};
+
+    fn number(text: &str) -> FoundValue {
+        FoundValue::Number(text.to_owned())
+    }
+
+    fn text(text: &str) -> FoundValue {
+        FoundValue::Text(text.to_owned())
+    }
+
+    #[test]
+    fn values_are_compared_by_value() {
+        for (wanted, found, expected) in [
+            (AttributeValue::Decimal("1234.50".into()), number("1234.5"), true),
+            (AttributeValue::Decimal("1234.50".into()), number("1.2345e3"), true),
+            (AttributeValue::Decimal("1234.50".into()), text("1234.500"), true),
+            (AttributeValue::Decimal("0.1".into()), number("0.10000000000000001"), false),
+            (AttributeValue::Integer(46_701_234_567), number("46701234567"), true),
+            (AttributeValue::Integer(46_701_234_567), text("46701234567"), true),
+            (AttributeValue::Integer(3), number("3.0"), true),
+            (AttributeValue::Integer(3), number("3.1"), false),
+            (AttributeValue::Boolean(true), FoundValue::Boolean(true), true),
+            (AttributeValue::Boolean(true), text("true"), true),
+            (AttributeValue::Boolean(true), FoundValue::Boolean(false), false),
+            (AttributeValue::Boolean(false), FoundValue::Null, false),
+            (AttributeValue::Timestamp(1_709_284_364), number("1709284364"), true),
+            (AttributeValue::Timestamp(1_709_284_364), text("2024-03-01T09:12:44Z"), true),
+            (AttributeValue::Timestamp(1_709_284_364), number("1709284364000"), false),
+            (AttributeValue::Date("1984-11-02".into()), text("1984-11-02"), true),
+            (AttributeValue::Clear, FoundValue::Null, true),
+            (AttributeValue::Clear, text(""), true),
+            (AttributeValue::Clear, text(" "), false),
+            (AttributeValue::Clear, number("0"), false),
+            (AttributeValue::Text("a".into()), FoundValue::Null, false),
+            (AttributeValue::Text("a".into()), text("a "), false),
+            (AttributeValue::Text("007".into()), number("7"), true),
+        ] {
+            assert_eq!(value_fits(&wanted, &found), expected, "{wanted:?} {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_profile_fits_when_its_values_and_the_plans_steps_are_there() {
+        let step = |topic: &str| ConsentStep { topic: TopicId(topic.into()), channel: Channel::Email };
+        let state = |topic: &str, state| KnownConsent {
+            topic: TopicId(topic.into()),
+            channel: Channel::Email,
+            state,
+            modified_at: None,
+            source: None,
+        };
+        let city = AttributeId("city".into());
+        let intent = Intent {
+            key: ContactId("1".into()),
+            attributes: BTreeMap::from([
+                (city.clone(), AttributeValue::Text("Malmö".into())),
+                (AttributeId("score".into()), AttributeValue::Clear),
+            ]),
+            consents: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let mut found = ExportedProfile {
+            key: ContactId("1".into()),
+            attributes: BTreeMap::from([
+                (city.clone(), text("Malmö")),
+                (AttributeId("other".into()), number("1")),
+            ]),
+            consents: vec![state("in", ConsentType::ConfirmedOptIn), state("out", ConsentType::OptOut)],
+        };
+        let plan = |outs: &[&str], ins: &[&str]| ConsentPlan {
+            opt_outs: outs.iter().map(|topic| step(topic)).collect(),
+            opt_ins: ins.iter().map(|topic| step(topic)).collect(),
+            withheld: Vec::new(),
+        };
+        assert!(fits(&intent, &found, &plan(&[], &[])));
+        assert!(fits(&intent, &found, &plan(&["out"], &["in"])));
+        assert!(!fits(&intent, &found, &plan(&["in"], &[])));
+        assert!(!fits(&intent, &found, &plan(&[], &["out"])));
+        assert!(!fits(&intent, &found, &plan(&[], &["nowhere"])));
+        found.attributes.insert(city, text("Lund"));
+        assert!(!fits(&intent, &found, &plan(&[], &[])));
+    }
+}

@@ -124,3 +124,218 @@ fn withheld(want: &WantedConsent) -> Reason {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_second(second).unwrap())
+    }
+
+    fn want(answer: Answer) -> Vec<WantedConsent> {
+        vec![WantedConsent { topic: TopicId("news".into()), channel: Channel::Email, answer }]
+    }
+
+    fn known(state: ConsentType, modified_at: Option<Timestamp>, source: Option<&str>) -> Vec<KnownConsent> {
+        let source = source.map(str::to_owned);
+        vec![KnownConsent {
+            topic: TopicId("news".into()),
+            channel: Channel::Email,
+            state,
+            modified_at,
+            source,
+        }]
+    }
+
+    /// (opt-outs, opt-ins, withheld) of a plan.
+    fn counts(plan: &ConsentPlan) -> (usize, usize, usize) {
+        (plan.opt_outs.len(), plan.opt_ins.len(), plan.withheld.len())
+    }
+
+    const NOTHING: (usize, usize, usize) = (0, 0, 0);
+    const OPT_OUT: (usize, usize, usize) = (1, 0, 0);
+    const OPT_IN: (usize, usize, usize) = (0, 1, 0);
+    const WITHHELD: (usize, usize, usize) = (0, 0, 1);
+
+    #[test]
+    fn given_opts_in_where_nothing_is_known_and_leaves_what_is_opted_in() {
+        let given = want(Answer::Given(at(5)));
+        assert_eq!(counts(&plan(&given, None, None)), OPT_IN);
+        assert_eq!(counts(&plan(&given, Some(&[]), None)), OPT_IN);
+        for state in [ConsentType::OptIn, ConsentType::ConfirmedOptIn, ConsentType::PendingOptIn] {
+            assert_eq!(counts(&plan(&given, Some(&known(state, at(1), None)), None)), NOTHING, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn an_opt_out_yields_only_to_a_later_answer() {
+        let opted_out = |modified_at| known(ConsentType::OptOut, modified_at, Some("Unsubscribe page"));
+        for (given, modified, expected) in [
+            (at(5), at(4), OPT_IN),
+            (at(5), at(5), WITHHELD),
+            (at(5), at(6), WITHHELD),
+            (at(5), None, WITHHELD),
+            (None, at(4), WITHHELD),
+            (None, None, WITHHELD),
+        ] {
+            let found = plan(&want(Answer::Given(given)), Some(&opted_out(modified)), None);
+            assert_eq!(counts(&found), expected, "{given:?} {modified:?}");
+        }
+    }
+
+    #[test]
+    fn an_opt_out_of_our_own_is_as_old_as_the_answer_that_made_it() {
+        let ours = known(ConsentType::OptOut, at(100), Some(SOURCE));
+        for (given, last, expected) in [
+            (None, Answer::Refused(None), OPT_IN),
+            (None, Answer::Unsaid, OPT_IN),
+            (at(5), Answer::Refused(at(4)), OPT_IN),
+            (at(5), Answer::Refused(at(6)), WITHHELD),
+            (None, Answer::Given(None), WITHHELD),
+        ] {
+            let found = plan(&want(Answer::Given(given)), Some(&ours), Some(&want(last)));
+            assert_eq!(counts(&found), expected, "{given:?} {last:?}");
+        }
+        assert_eq!(counts(&plan(&want(Answer::Given(None)), Some(&ours), None)), WITHHELD);
+        let theirs = known(ConsentType::OptOut, at(100), Some("Unsubscribe page"));
+        let found = plan(&want(Answer::Given(None)), Some(&theirs), Some(&want(Answer::Refused(None))));
+        assert_eq!(counts(&found), WITHHELD);
+    }
+
+    #[test]
+    fn refused_opts_out_whatever_is_known() {
+        let refused = want(Answer::Refused(None));
+        assert_eq!(counts(&plan(&refused, None, None)), OPT_OUT);
+        for state in [ConsentType::OptIn, ConsentType::ConfirmedOptIn, ConsentType::PendingOptIn] {
+            assert_eq!(counts(&plan(&refused, Some(&known(state, at(9), None)), None)), OPT_OUT, "{state:?}");
+        }
+        assert_eq!(counts(&plan(&refused, Some(&known(ConsentType::OptOut, None, None)), None)), NOTHING);
+    }
+
+    #[test]
+    fn unsaid_withdraws_only_what_we_had_given() {
+        let unsaid = want(Answer::Unsaid);
+        let opted_in = known(ConsentType::OptIn, at(1), None);
+        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), None)), NOTHING);
+        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), Some(&want(Answer::Unsaid)))), NOTHING);
+        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), Some(&want(Answer::Given(None))))), OPT_OUT);
+        assert_eq!(counts(&plan(&unsaid, None, Some(&want(Answer::Given(None))))), NOTHING);
+    }
+
+    #[test]
+    fn should_one_subscription_be_wanted_both_ways_the_refusal_holds() {
+        let both = [want(Answer::Given(None)), want(Answer::Refused(None))].concat();
+        assert_eq!(counts(&plan(&both, None, None)), OPT_OUT);
+    }
+
+    fn answers() -> impl Strategy<Value = Answer> {
+        let moment = prop::option::of((0i64..6).prop_map(|second| Timestamp::from_second(second).unwrap()));
+        prop_oneof![
+            moment.clone().prop_map(Answer::Given),
+            moment.prop_map(Answer::Refused),
+            Just(Answer::Unsaid)
+        ]
+    }
+
+    fn wanted() -> impl Strategy<Value = Vec<WantedConsent>> {
+        let one = (0u8..3, any::<bool>(), answers()).prop_map(|(topic, email, answer)| WantedConsent {
+            topic: TopicId(format!("topic-{topic}")),
+            channel: if email { Channel::Email } else { Channel::Sms },
+            answer,
+        });
+        prop::collection::vec(one, 0..7)
+    }
+
+    fn states() -> impl Strategy<Value = Vec<KnownConsent>> {
+        let kind = prop::sample::select(vec![
+            ConsentType::OptIn,
+            ConsentType::OptOut,
+            ConsentType::PendingOptIn,
+            ConsentType::ConfirmedOptIn,
+        ]);
+        let one = (0u8..3, any::<bool>(), kind, prop::option::of(0i64..6), any::<bool>()).prop_map(
+            |(topic, email, state, modified, ours)| KnownConsent {
+                topic: TopicId(format!("topic-{topic}")),
+                channel: if email { Channel::Email } else { Channel::Sms },
+                state,
+                modified_at: modified.map(|second| Timestamp::from_second(second).unwrap()),
+                source: Some(if ours { SOURCE } else { "somebody" }.to_owned()),
+            },
+        );
+        prop::collection::vec(one, 0..7)
+    }
+
+    fn is_for(step: &ConsentStep, topic: &TopicId, channel: Channel) -> bool {
+        step.topic == *topic && step.channel == channel
+    }
+
+    proptest! {
+        #[test]
+        fn no_opt_in_without_an_answer_that_gives(
+            wanted in wanted(), known in prop::option::of(states()), last in prop::option::of(wanted())
+        ) {
+            let plan = plan(&wanted, known.as_deref(), last.as_deref());
+            for step in &plan.opt_ins {
+                let of_step = || wanted.iter().filter(|want| is_for(step, &want.topic, want.channel));
+                let is_given = of_step().any(|want| matches!(want.answer, Answer::Given(_)));
+                prop_assert!(is_given);
+                prop_assert!(!plan.opt_outs.contains(step));
+            }
+        }
+
+        #[test]
+        fn no_opt_in_over_somebody_elses_opt_out_that_is_not_known_to_be_older(
+            wanted in wanted(), known in states(), last in prop::option::of(wanted())
+        ) {
+            let plan = plan(&wanted, Some(&known), last.as_deref());
+            for step in &plan.opt_ins {
+                let opt_out = known.iter().find(|state| {
+                    is_for(step, &state.topic, state.channel) && state.state == ConsentType::OptOut
+                });
+                let Some(opt_out) = opt_out else { continue };
+                if opt_out.source.as_deref() == Some(SOURCE) {
+                    prop_assert!(opt_out.modified_at.is_some() || last.is_some());
+                    continue;
+                }
+                let newer = wanted.iter().any(|want| match (want.answer, opt_out.modified_at) {
+                    (Answer::Given(Some(at)), Some(modified)) => is_for(step, &want.topic, want.channel) && at > modified,
+                    _ => false,
+                });
+                prop_assert!(newer);
+            }
+        }
+
+        #[test]
+        fn a_refusal_always_ends_opted_out(
+            wanted in wanted(), known in states(), last in prop::option::of(wanted())
+        ) {
+            let plan = plan(&wanted, Some(&known), last.as_deref());
+            for want in wanted.iter().filter(|want| matches!(want.answer, Answer::Refused(_))) {
+                let is_out = known.iter().any(|state| {
+                    state.topic == want.topic && state.channel == want.channel && state.state == ConsentType::OptOut
+                });
+                let planned = plan.opt_outs.iter().any(|step| is_for(step, &want.topic, want.channel));
+                prop_assert!(is_out || planned);
+            }
+        }
+
+        #[test]
+        fn what_is_not_said_never_opts_in_and_opts_out_only_what_we_gave(
+            known in states(), last in wanted()
+        ) {
+            let unsaid: Vec<WantedConsent> =
+                last.iter().map(|want| WantedConsent { answer: Answer::Unsaid, ..want.clone() }).collect();
+            let plan = plan(&unsaid, Some(&known), Some(&last));
+            prop_assert!(plan.opt_ins.is_empty());
+            for step in &plan.opt_outs {
+                let given = last.iter().any(|want| {
+                    is_for(step, &want.topic, want.channel) && matches!(want.answer, Answer::Given(_))
+                });
+                prop_assert!(given);
+            }
+        }
+    }
+}

@@ -27,6 +27,11 @@ mod rows;
 mod value;
 mod window;
 
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod testserver;
+
 pub use client::Client;
 pub use consents::{ConsentPlan, ConsentStep};
 pub use definitions::{

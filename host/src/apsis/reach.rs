@@ -126,3 +126,58 @@ pub(super) fn refusal_in(error: &reqwest::Error) -> Option<&'static str> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_local_and_metadata_are_never_reached() {
+        for text in
+            ["169.254.169.254", "fe80::1", "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]
+        {
+            for private_network in [false, true] {
+                let reach = Reach { private_network };
+                assert!(reach.refusal(text.parse().unwrap()).is_some(), "{text} {private_network}");
+            }
+        }
+    }
+
+    #[test]
+    fn loopback_and_private_only_where_allowed() {
+        for text in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.9",
+            "100.64.0.1",
+            "::1",
+            "fd12::1",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(Reach { private_network: false }.refusal(text.parse().unwrap()).is_some(), "{text}");
+            assert!(Reach { private_network: true }.refusal(text.parse().unwrap()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_are_reached() {
+        for text in ["52.218.1.1", "2a05:d018::1", "100.128.0.1"] {
+            assert_eq!(Reach { private_network: false }.refusal(text.parse().unwrap()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_needs_tls_and_a_public_host() {
+        let check =
+            |url: &str, private_network| Reach { private_network }.check(&url.parse().unwrap()).is_ok();
+        assert!(check("https://api.apsis.one/", false));
+        assert!(!check("http://api.apsis.one/", false));
+        assert!(!check("https://127.0.0.1/", false));
+        assert!(!check("https://[::1]/", false));
+        assert!(!check("https://2130706433/", false), "an address written as one number");
+        assert!(check("http://127.0.0.1:8080/", true));
+        assert!(!check("http://169.254.169.254/", true));
+        assert!(!check("ftp://api.apsis.one/", true));
+    }
+}

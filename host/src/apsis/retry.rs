@@ -72,3 +72,70 @@ pub(super) fn retry_after(header: &str, now: jiff::Timestamp) -> Option<Duration
     let date = jiff::fmt::rfc2822::parse(header).ok()?.timestamp();
     Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::time::Instant;
+
+    use super::super::error::{Fault, Operation};
+    use super::*;
+
+    const OPERATION: Operation = Operation::WriteAttributes;
+
+    const SHORT: Policy = Policy {
+        first: Duration::from_millis(2),
+        longest: Duration::from_millis(16),
+        attempts: 7,
+        patience: Duration::from_millis(100),
+    };
+
+    async fn attempts(error: ApsisError) -> (usize, Duration) {
+        let (count, start) = (Cell::new(0), Instant::now());
+        let end = SHORT
+            .run(|| async {
+                count.set(count.get() + 1);
+                Err::<(), _>(error.clone())
+            })
+            .await;
+        assert_eq!(end, Err(error.clone()));
+        (count.get(), start.elapsed())
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_seven_times_with_growing_waits() {
+        let (count, took) =
+            attempts(ApsisError::Unreachable { operation: OPERATION, fault: Fault::Broken }).await;
+        assert_eq!(count, 7);
+        // 2 + 4 + 8 + 16 + 16 + 16, and jitter.
+        assert!(took >= Duration::from_millis(62), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn retry_after_is_obeyed_up_to_a_limit() {
+        let asked = |millis| ApsisError::Busy {
+            operation: OPERATION,
+            status: 429,
+            retry_after: Some(Duration::from_millis(millis)),
+        };
+        let (count, took) = attempts(asked(60)).await;
+        assert_eq!(count, 7);
+        assert!(took >= Duration::from_millis(360), "{took:?}");
+        assert_eq!(attempts(asked(101)).await.0, 1);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_not_tried_again() {
+        assert_eq!(attempts(ApsisError::Locked { operation: OPERATION }).await.0, 1);
+    }
+
+    #[test]
+    fn retry_after_comes_in_seconds_or_as_a_date() {
+        let now: jiff::Timestamp = "2024-03-01T09:00:00Z".parse().unwrap();
+        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Fri, 01 Mar 2024 09:00:30 GMT", now), Some(Duration::from_secs(30)));
+        assert_eq!(retry_after("Fri, 01 Mar 2024 08:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}

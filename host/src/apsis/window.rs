@@ -126,3 +126,89 @@ impl<K: Hash + Eq> Windows<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).by_key.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Short, so that the tests run on the real clock.
+    const LENGTH: Duration = Duration::from_millis(40);
+
+    /// The most arrivals within one window, a sliding one.
+    fn busiest(mut arrivals: Vec<Instant>) -> usize {
+        arrivals.sort();
+        let within =
+            |from: Instant| arrivals.iter().filter(|at| **at >= from && **at < from + LENGTH).count();
+        arrivals.iter().map(|from| within(*from)).max().unwrap_or(0)
+    }
+
+    /// Sends with these delays on the way there and back; gives the moments of arrival.
+    fn arrivals(slots: usize, delays: Vec<(u64, u64)>) -> Vec<Instant> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let window = Window::new(slots, LENGTH, Duration::ZERO);
+            let requests = delays.into_iter().map(|(there, back)| {
+                let window = window.clone();
+                async move {
+                    let slot = window.slot().await;
+                    tokio::time::sleep(Duration::from_millis(there)).await;
+                    let arrived = Instant::now();
+                    tokio::time::sleep(Duration::from_millis(back)).await;
+                    drop(slot);
+                    arrived
+                }
+            });
+            futures::future::join_all(requests).await
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn no_window_sees_more_arrivals_than_slots_however_the_network_stalls(
+            slots in 3usize..9, delays in prop::collection::vec((0u64..100, 0u64..60), 1..30)
+        ) {
+            prop_assert!(busiest(arrivals(slots, delays)) <= slots);
+        }
+    }
+
+    #[test]
+    fn slots_are_used_up() {
+        let delays = vec![(0, 0); 40];
+        assert_eq!(busiest(arrivals(8, delays)), 8);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_gives_up_loses_no_slot() {
+        let window = Window::new(1, LENGTH, Duration::ZERO);
+        drop(window.slot().await);
+        for _ in 0..3 {
+            assert!(tokio::time::timeout(Duration::from_millis(1), window.slot()).await.is_err());
+        }
+        assert!(tokio::time::timeout(LENGTH * 100, window.slot()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_pace_spreads() {
+        let window = Window::new(100, LENGTH, Duration::from_millis(10));
+        let start = Instant::now();
+        for _ in 0..11 {
+            drop(window.slot().await);
+        }
+        assert!(start.elapsed() >= Duration::from_millis(100));
+    }
+
+    #[tokio::test]
+    async fn idle_keys_are_forgotten() {
+        let windows = Windows::new(8, Duration::from_micros(1));
+        let held = windows.slot(0).await;
+        for key in 1..50_000 {
+            drop(windows.slot(key).await);
+            assert!(windows.len() <= 2 * FEW, "{}", windows.len());
+        }
+        assert!(windows.len() > 1);
+        drop(held);
+    }
+}
