@@ -4,7 +4,6 @@
 //! arrival, whatever latency was asked for; a dropped connection ends without a byte of an answer.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,34 +38,27 @@ pub(crate) enum Site {
 }
 
 /// Serves until `stop` is cancelled.
-pub(crate) fn serve(
-    site: Site,
-    listener: TcpListener,
-    world: Arc<World>,
-    stop: CancellationToken,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else { continue };
-            let _ = stream.set_nodelay(true);
-            let (world, stop) = (world.clone(), stop.clone());
-            tokio::spawn(async move {
-                let service = service_fn(|request| {
-                    let world = world.clone();
-                    async move { answer(site, world, request).await }
-                });
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service);
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    _ = connection => {}
-                }
+pub(crate) async fn serve(site: Site, listener: TcpListener, world: Arc<World>, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let _ = stream.set_nodelay(true);
+        let (world, stop) = (world.clone(), stop.clone());
+        tokio::spawn(async move {
+            let service = service_fn(|request| {
+                let world = world.clone();
+                async move { answer(site, world, request).await }
             });
-        }
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = connection => {}
+            }
+        });
     }
 }
 

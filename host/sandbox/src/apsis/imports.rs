@@ -1,10 +1,9 @@
-//! Profile import, version 2: the mapping, the form upload as S3 takes it, and the work on the file.
+//! Profile import, version 2: the initialisation, the form upload as S3 takes it, and the work on the file.
 //!
 //! Promises: states in order (waiting_for_file, queued, in_progress, then completed or error); a bad row is
 //! skipped and told only in the report that a user of APSIS One would see, never by the API (developer hub:
 //! no row errors); an opt-in over an opt-out only where `resubscribe_if_opted_out` says so. Inferred: that
-//! the address column must hold an address for the consents of its row to be set, and that unknown members
-//! of the mapping are refused.
+//! the address column must hold an address for the consents of its row to be set.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +18,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::attributes::{Kept, from_cell, is_address, is_mobile};
-use super::consents;
-use super::definitions::{self, CHANNELS, Keyspace};
+use super::definitions::{self, CHANNELS};
+use super::mapping::{ConsentColumn, Mapping, mapping};
 use super::profiles::{Consent, ConsentType, Refusal, refuse};
 use super::switches::{ApsisSwitches, ImportEnd};
-use super::{State, check_key, writable};
+use super::{State, check_key};
 use crate::call::{Head, Reply};
 use crate::lock::held;
 use crate::world::World;
@@ -68,26 +67,6 @@ pub struct ImportReport {
     pub failures: Vec<(u64, String)>,
 }
 
-#[derive(Debug, Clone)]
-struct ConsentColumn {
-    address: String,
-    column: String,
-    topic: u8,
-    channel: u8,
-    state: ConsentType,
-    resubscribe: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Mapping {
-    keyspace: Keyspace,
-    key: String,
-    update_existing: bool,
-    clear_existing: bool,
-    attributes: Vec<(String, u16)>,
-    consents: Vec<ConsentColumn>,
-}
-
 #[derive(Debug)]
 struct Import {
     mapping: Mapping,
@@ -123,105 +102,6 @@ impl Imports {
             import.report.status = status;
         }
     }
-}
-
-fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Result<&'a Value, Refusal> {
-    object.get(name).map_or_else(|| refuse(400, format!("{name} is required")), Ok)
-}
-
-fn text(object: &Map<String, Value>, name: &str) -> Result<String, Refusal> {
-    match member(object, name)? {
-        Value::String(text) if !text.is_empty() => Ok(text.clone()),
-        _ => refuse(400, format!("{name} must be a string")),
-    }
-}
-
-fn flag(object: &Map<String, Value>, name: &str) -> Result<bool, Refusal> {
-    match member(object, name)? {
-        Value::Bool(yes) => Ok(*yes),
-        _ => refuse(400, format!("{name} must be true or false")),
-    }
-}
-
-fn object<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String, Value>, Refusal> {
-    value.as_object().map_or_else(|| refuse(400, format!("{name} must be an object")), Ok)
-}
-
-/// The members of an optional list, each an object.
-fn list<'a>(object: &'a Map<String, Value>, name: &str) -> Result<Vec<&'a Map<String, Value>>, Refusal> {
-    match object.get(name) {
-        None => Ok(Vec::new()),
-        Some(Value::Array(all)) => all.iter().map(|one| self::object(one, name)).collect(),
-        Some(_) => refuse(400, format!("{name} must be a list")),
-    }
-}
-
-fn known(object: &Map<String, Value>, names: &[&str]) -> Result<(), Refusal> {
-    match object.keys().find(|name| !names.contains(&name.as_str())) {
-        Some(name) => refuse(400, format!("{name} is not known")),
-        None => Ok(()),
-    }
-}
-
-fn mapping(body: &Map<String, Value>) -> Result<Mapping, Refusal> {
-    known(body, &["keyspace_mapping", "options", "attribute_mappings", "consent_mappings"])?;
-    let key = object(member(body, "keyspace_mapping")?, "keyspace_mapping")?;
-    known(key, &["keyspace_discriminator", "field_selector"])?;
-    let keyspace = writable(&text(key, "keyspace_discriminator")?)?;
-    let options = object(member(body, "options")?, "options")?;
-    known(options, &["update_existing_profiles", "clear_existing_attributes"])?;
-    let mut mapping = Mapping {
-        keyspace,
-        key: text(key, "field_selector")?,
-        update_existing: flag(options, "update_existing_profiles")?,
-        clear_existing: flag(options, "clear_existing_attributes")?,
-        attributes: Vec::new(),
-        consents: Vec::new(),
-    };
-    for one in list(body, "attribute_mappings")? {
-        known(one, &["field_selector", "attribute_version_id"])?;
-        let version = text(one, "attribute_version_id")?;
-        let Some(place) = definitions::attribute_by_version(&version) else {
-            return refuse(400, format!("attribute_version_id {version} is not known or deprecated"));
-        };
-        mapping.attributes.push((text(one, "field_selector")?, place));
-    }
-    for one in list(body, "consent_mappings")? {
-        if !keyspace.manages_subscriptions() {
-            return refuse(403, "The keyspace does not manage subscriptions");
-        }
-        known(one, &["address_field_selector", "consents"])?;
-        let address = text(one, "address_field_selector")?;
-        for consent in list(one, "consents")? {
-            known(
-                consent,
-                &[
-                    "field_selector",
-                    "channel_discriminator",
-                    "topic_discriminator",
-                    "type",
-                    "resubscribe_if_opted_out",
-                ],
-            )?;
-            let (topic, channel) = consents::places(
-                &text(consent, "topic_discriminator")?,
-                &text(consent, "channel_discriminator")?,
-            )?;
-            let state = match ConsentType::read(&text(consent, "type")?) {
-                Some(state @ (ConsentType::OptIn | ConsentType::OptOut)) => state,
-                _ => return refuse(400, "type must be opt-in or opt-out"),
-            };
-            mapping.consents.push(ConsentColumn {
-                address: address.clone(),
-                column: text(consent, "field_selector")?,
-                topic,
-                channel,
-                state,
-                resubscribe: flag(consent, "resubscribe_if_opted_out")?,
-            });
-        }
-    }
-    Ok(mapping)
 }
 
 impl State {

@@ -10,6 +10,7 @@ mod consents;
 mod definitions;
 mod exports;
 mod imports;
+mod mapping;
 mod profiles;
 mod route;
 mod switches;

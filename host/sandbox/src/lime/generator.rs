@@ -200,7 +200,7 @@ impl Generator {
             "mobilephone" => text(&mobile),
             "email" => text(&email),
             "position" => text(position),
-            "inactive" => Cell::Bool(subscriber % 25 == 0),
+            "inactive" => Cell::Bool(subscriber.is_multiple_of(25)),
             "company" => company.clone(),
             "country" => text(country),
             "city" => text(city),
@@ -229,7 +229,7 @@ impl Generator {
             "city" => Cell::Text(city.to_owned()),
             "zipcode" => Cell::Text(format!("{:05}", number % 100_000)),
             "customertype" => kind.clone(),
-            "turnover" if number % 2 == 0 => {
+            "turnover" if number.is_multiple_of(2) => {
                 Cell::Dec(f64::from(u32::try_from(number).unwrap_or_default()) * 850.25)
             }
             _ => Cell::Null,
@@ -279,8 +279,10 @@ impl Generator {
         let name = names.get(place).copied().unwrap_or("Kampanj");
         row(id, at, at, "campaign", |property| match property {
             "name" => Cell::Text(name.to_owned()),
-            "campaignstatus" => Cell::Key(if id % 2 == 0 { "ongoing" } else { "planned" }.to_owned()),
-            "type" => Cell::Key(if id % 3 == 0 { "email" } else { "seminary" }.to_owned()),
+            "campaignstatus" => {
+                Cell::Key(if id.is_multiple_of(2) { "ongoing" } else { "planned" }.to_owned())
+            }
+            "type" => Cell::Key(if id.is_multiple_of(3) { "email" } else { "seminary" }.to_owned()),
             "startdate" => Cell::Time(at),
             "budget" | "outcome" => Cell::Dec(0.0),
             _ => Cell::Null,

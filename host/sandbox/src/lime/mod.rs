@@ -150,6 +150,9 @@ impl Lime {
     }
 
     pub(crate) fn handle(&self, head: &Head, route: &Route, body: &Bytes, host: &str) -> Reply {
+        if head.uri.to_string().len() > self.switches().url_bytes {
+            return Reply::html(StatusCode::URI_TOO_LONG);
+        }
         let rights = match head.header("x-api-key") {
             Some(key) if key == self.key => Rights::Full,
             Some(key) if key == self.read_only_key => Rights::ReadOnly,

@@ -46,6 +46,8 @@ pub struct LimeSwitches {
     pub query_by_post: bool,
     /// Whether a 429 says when to come back.
     pub retry_after: bool,
+    /// The longest path and query that the web server takes; otherwise 414. Commonly 8 kB.
+    pub url_bytes: usize,
     /// Requests in any window.
     pub rate_limit: usize,
     /// The window's length in seconds.
@@ -67,6 +69,7 @@ impl Default for LimeSwitches {
             query_options_as_objects: false,
             query_by_post: false,
             retry_after: false,
+            url_bytes: 8190,
             rate_limit: 3000,
             rate_window_seconds: 300,
         }

@@ -126,6 +126,8 @@ async fn queries_join_filter_and_give_keys_of_options() {
         assert_eq!(got, status, "{wrong}");
         assert!(body["message"].is_string());
     }
+    let long = json!({"key": "person", "op": "IN", "exp": (5000..6500).collect::<Vec<_>>()});
+    assert_eq!(client.query(consents(long)).await.0, 414);
     client.sandbox.set_lime_switches(LimeSwitches { query_permitted: false, ..LimeSwitches::default() });
     assert_eq!(client.query(persons(0, 1)).await.0, 403);
 }

@@ -44,7 +44,8 @@ async fn definitions_are_those_of_the_section() {
 
 #[tokio::test]
 async fn a_bad_value_refuses_the_whole_update() {
-    let client = Client::start(SandboxConfig::default()).await;
+    let apsis = ApsisSwitches { profile_per_second: 100, ..ApsisSwitches::default() };
+    let client = Client::start(SandboxConfig { apsis, ..SandboxConfig::default() }).await;
     assert_eq!(client.patch("7", json!({FIRST_NAME: "A"})).await.0, 404);
     assert_eq!((client.create("7").await, client.create("7").await), (201, 409));
     for wrong in [
@@ -118,7 +119,8 @@ async fn keys_follow_their_attribute_by_version_2_only() {
 
 #[tokio::test]
 async fn consents_go_by_the_table() {
-    let client = Client::start(SandboxConfig::default()).await;
+    let apsis = ApsisSwitches { profile_per_second: 100, ..ApsisSwitches::default() };
+    let client = Client::start(SandboxConfig { apsis, ..SandboxConfig::default() }).await;
     client.create("7").await;
     let set = |topic, channel, state, reason| client.consent("7", topic, channel, state, reason);
     assert_eq!(set(NEWSLETTER, BY_EMAIL, "opt-in", "").await, 400);
