@@ -89,8 +89,11 @@ pub(super) struct Limits {
     running: Arc<Semaphore>,
 }
 
-/// The limits in use, by base URL and client id.
-static ACCOUNTS: LazyLock<Mutex<HashMap<(String, String), Weak<Limits>>>> = LazyLock::new(Mutex::default);
+/// Base URL and client id.
+type Key = (String, String);
+
+/// The limits in use.
+static ACCOUNTS: LazyLock<Mutex<HashMap<Key, Weak<Limits>>>> = LazyLock::new(Mutex::default);
 
 impl Limits {
     /// The limits of an API key, shared with every other client of it in this process.
