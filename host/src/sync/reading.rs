@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::failure::SyncError;
 use super::line::Line;
@@ -49,7 +49,7 @@ pub async fn read_all(store: &dyn Store, line: &Line, run: &Run) -> Result<(), S
                 Read::Page(page) => {
                     let commit = decide_page(store, line, run, page).await?;
                     let counters = store.commit_page(run.id, commit).await?;
-                    info!(run = %run.id, read = counters.read, "page stored");
+                    debug!(run = %run.id, read = counters.read, "page stored");
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::pin::pin;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::failure::SyncError;
 use super::line::Line;
@@ -70,7 +70,7 @@ pub async fn write_all(
                 settled.push(written.settled);
             }
             let counters = store.settle(run, settled).await?;
-            info!(run = %run, settled = counters.settled(), "contacts written");
+            debug!(run = %run, settled = counters.settled(), "contacts written");
         }
     }
     Ok(())

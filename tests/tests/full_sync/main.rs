@@ -1,0 +1,7 @@
+//! Full syncs, end to end: the program as a process, the Lime connector as a component, both remotes as
+//! real HTTP servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod expected;
+mod people;
+mod rig;

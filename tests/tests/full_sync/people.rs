@@ -1,0 +1,85 @@
+//! The full sync of the 3,000 people, compared contact by contact with a second opinion.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use sluice_sandbox::{DumpedProfile, SandboxConfig};
+
+use crate::expected::{self, Expected};
+use crate::rig::{ACME, Rig, assert_adds_up, counter};
+
+#[tokio::test]
+async fn every_contact_ends_as_the_data_file_says_and_a_second_run_writes_nothing() {
+    let rig = Rig::start(SandboxConfig::default()).await;
+    let first = rig.sync().await;
+    assert_eq!(first.code(), 3, "some contacts are rejected: {}", first.log);
+    let run = first.last();
+    assert_eq!(run["phase"], "completed");
+    assert_adds_up(run);
+
+    let people = expected::people();
+    assert_eq!(counter(run, "read"), people.len() as u64);
+    assert_eq!(counter(run, "excluded"), people.values().filter(|one| **one == Expected::Excluded).count() as u64);
+    compare(&rig, &people);
+
+    let shown = rig.run(&["sync", "show", ACME]).await;
+    let rejected: BTreeMap<String, String> = shown
+        .lines
+        .iter()
+        .filter(|line| line["outcome"] == "rejected")
+        .map(|line| (text(&line["contact"]), text(&line["reason"]["code"])))
+        .collect();
+    let refused = people.iter().filter_map(|(id, one)| match one {
+        Expected::Rejected(code) => Some((id.clone(), (*code).to_owned())),
+        _ => None,
+    });
+    assert_eq!(rejected, refused.collect(), "each rejected contact is listed with its reason");
+
+    let writes = rig.asked("apsis.") - rig.asked("apsis.definitions") - rig.asked("apsis.token");
+    let second = rig.sync().await;
+    let run = second.last();
+    assert_adds_up(run);
+    assert_eq!(counter(run, "unchanged"), rig.sandbox.profile_count() as u64);
+    assert_eq!(counter(run, "created") + counter(run, "updated"), 0);
+    let after = rig.asked("apsis.") - rig.asked("apsis.definitions") - rig.asked("apsis.token");
+    assert_eq!(writes, after, "a second run asks APSIS One for its definitions and nothing else");
+}
+
+/// Compares what APSIS One has with what the data file says, contact by contact.
+pub fn compare(rig: &Rig, people: &BTreeMap<String, Expected>) {
+    let profiles: BTreeMap<String, DumpedProfile> = rig
+        .sandbox
+        .profiles()
+        .into_iter()
+        .map(|profile| (profile.crm_id.clone().expect("each profile has the CRM's id"), profile))
+        .collect();
+    for (id, expected) in people {
+        match (expected, profiles.get(id)) {
+            (Expected::Profile { attributes, consents }, Some(profile)) => {
+                assert_eq!(&set(profile), attributes, "attributes of {id}");
+                assert_eq!(&states(profile), consents, "consents of {id}");
+            }
+            (Expected::Profile { .. }, None) => panic!("{id} has no profile"),
+            (_, None) => {}
+            (other, Some(_)) => panic!("{id} has a profile, and is {other:?}"),
+        }
+    }
+    assert!(profiles.keys().all(|id| people.contains_key(id)), "no profile is of nobody");
+}
+
+fn set(profile: &DumpedProfile) -> Map<String, Value> {
+    let set = profile.attributes.iter().filter(|(_, value)| !value.is_null());
+    set.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn states(profile: &DumpedProfile) -> BTreeMap<(String, String), String> {
+    let part = |consent: &Value, name: &str| text(&consent[name]);
+    let state = |consent: &Value| {
+        ((part(consent, "topic_discriminator"), part(consent, "channel_discriminator")), part(consent, "type"))
+    };
+    profile.consents.iter().map(state).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}

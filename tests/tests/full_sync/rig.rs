@@ -1,0 +1,167 @@
+//! A customer's installation in a temporary directory: the program as a process of its own, a sandbox
+//! as both remotes, and an integration between them.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use serde_json::Value;
+use sluice_sandbox::{Sandbox, SandboxConfig};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// The program, built with these tests.
+const SLUICE: &str = env!("CARGO_BIN_EXE_sluice-under-test");
+
+/// The integration that the demo uses.
+const INTEGRATION: &str = include_str!("../../../host/demo/acme-lime.toml");
+
+/// Its id.
+pub const ACME: &str = "acme-lime";
+
+/// An installation.
+pub struct Rig {
+    pub sandbox: Sandbox,
+    directory: TempDir,
+}
+
+/// How a command ended, and what it said.
+pub struct Ended {
+    pub status: ExitStatus,
+    /// The JSON lines of standard output.
+    pub lines: Vec<Value>,
+    /// Standard error: the log, and words for people.
+    pub log: String,
+}
+
+impl Ended {
+    /// The exit code.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+
+    /// The last line: a command's answer.
+    pub fn last(&self) -> &Value {
+        self.lines.last().unwrap_or_else(|| panic!("no answer; the log says:\n{}", self.log))
+    }
+}
+
+impl Rig {
+    /// An installation with its integration applied.
+    pub async fn start(config: SandboxConfig) -> Self {
+        Self::start_with(config, |text| text).await
+    }
+
+    /// The same, with the integration's file changed before it is applied.
+    pub async fn start_with(config: SandboxConfig, change: impl FnOnce(String) -> String) -> Self {
+        let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let rig = Self { sandbox, directory };
+        let origin = rig.sandbox.lime_url().rsplit_once('/').expect("the URL has a path").0.to_owned();
+        let text = INTEGRATION
+            .replace("{lime_url}", rig.sandbox.lime_url())
+            .replace("{lime_origin}", &origin)
+            .replace("{apsis_url}", rig.sandbox.apsis_url())
+            .replace("lime.wasm", env!("LIME_WASM"));
+        let file = rig.path("acme.toml");
+        std::fs::write(&file, change(text)).expect("the integration's file can be written");
+        let applied = rig.run(&["integration", "apply", &file.display().to_string()]).await;
+        assert_eq!(applied.code(), 0, "{}", applied.log);
+        rig
+    }
+
+    /// A path in the installation's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The program's data directory.
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// The program with these arguments, all output piped, dying with the test.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(SLUICE);
+        command
+            .args(["--json", "--data"])
+            .arg(self.data())
+            .args(arguments)
+            .env("SLUICE_DEMO_LIME_KEY", self.sandbox.lime_key())
+            .env("SLUICE_DEMO_APSIS_SECRET", self.sandbox.apsis_client_secret())
+            .env("SLUICE_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Starts the program and lets it run.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().expect("the program can be started")
+    }
+
+    /// Runs the program to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Ended {
+        ended(self.spawn(arguments)).await
+    }
+
+    /// A full sync, from start to end; its answer is the run.
+    pub async fn sync(&self) -> Ended {
+        self.run(&["sync", "start", ACME]).await
+    }
+
+    /// How often requests to the routes that begin so were answered well.
+    pub fn answered(&self, route: &str) -> u64 {
+        let counts = self.sandbox.counts();
+        let routes = counts.iter().filter(|(name, _)| name.starts_with(route));
+        routes.flat_map(|(_, statuses)| statuses).filter(|(status, _)| (200..300).contains(*status)).map(|(_, n)| n).sum()
+    }
+
+    /// How many requests the routes that begin so had.
+    pub fn asked(&self, route: &str) -> u64 {
+        let counts = self.sandbox.counts();
+        counts.iter().filter(|(name, _)| name.starts_with(route)).flat_map(|(_, statuses)| statuses.values()).sum()
+    }
+}
+
+/// Waits for a started program.
+pub async fn ended(child: Child) -> Ended {
+    let output = child.wait_with_output().await.expect("the program can be waited for");
+    let text = String::from_utf8(output.stdout).expect("answers are UTF-8");
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+    Ended {
+        status: output.status,
+        lines: lines.collect(),
+        log: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A counter of a run's answer.
+pub fn counter(run: &Value, name: &str) -> u64 {
+    run["counters"][name].as_u64().unwrap_or_else(|| panic!("no counter {name} in {run}"))
+}
+
+/// read = created + updated + unchanged + excluded + rejected.
+pub fn assert_adds_up(run: &Value) {
+    let outcomes = ["created", "updated", "unchanged", "excluded", "rejected"];
+    let sum: u64 = outcomes.iter().map(|name| counter(run, name)).sum();
+    assert_eq!(counter(run, "read"), sum, "{run}");
+}
+
+/// Whether the tests run at full size (`cargo xtask soak`) or small.
+pub fn at_full_size() -> bool {
+    std::env::var("SLUICE_TEST_SIZE").is_ok_and(|size| size == "full")
+}
+
+/// Whether a file's text is anywhere in a directory's files; for secrets.
+pub fn found_below(directory: &Path, text: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return found_below(&path, text);
+        }
+        std::fs::read(&path).is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+    })
+}
