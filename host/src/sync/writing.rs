@@ -17,7 +17,7 @@ use super::line::Line;
 use crate::apsis::{ApsisError, ConsentEnd, ConsentPlan, ConsentStep, Created, Kind, Patched, consents};
 use crate::contact::{Channel, ContactId};
 use crate::error::ErrorCode;
-use crate::profile::{Answer, Intent, KnownConsent, TopicId};
+use crate::profile::{Answer, Intent, KnownConsent, TopicId, Unwritten};
 use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, RunId, Settled, Staged};
 use crate::store::{Found, Store};
@@ -114,7 +114,8 @@ async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -
     let contact = staged.intent.key.clone();
     let error = match write_steps(store, line, run, &staged).await {
         Ok((outcome, reason)) => {
-            return Ok(Written { settled: Settled { contact, outcome, reason }, unanswered: None });
+            let written = staged.intent.unwritten.is_some() || outcome != Outcome::Rejected;
+            return Ok(Written { settled: Settled { contact, outcome, reason, written }, unanswered: None });
         }
         Err(SyncError::Apsis(error)) => error,
         Err(error) => return Err(error),
@@ -122,7 +123,7 @@ async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -
     // Without a reason for this contact it concerns them all.
     let Some(reason) = error.reason() else { return Err(error.into()) };
     warn!(run = %run, contact = %contact, code = error.code(), "contact not written");
-    let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason) };
+    let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason), written: false };
     let unanswered = matches!(error.kind(), Kind::Exhausted | Kind::Protocol).then_some(error);
     Ok(Written { settled, unanswered })
 }
@@ -137,6 +138,12 @@ async fn write_steps(
     // Asked for now, whatever was known before: somebody may have opted out since, and an opt-in may
     // not undo that. None: there is no profile, or none any more.
     let known = if says_nothing(staged) { Some(Vec::new()) } else { line.target.consents(key).await? };
+    if let Some(Unwritten { outcome, reason }) = &staged.intent.unwritten {
+        // Without a profile there is nothing to opt out.
+        let opt_outs = if known.is_some() { plan(staged, known.as_deref()).opt_outs } else { Vec::new() };
+        let refused = set_consents(line, &staged.intent, &opt_outs, false).await?;
+        return Ok((*outcome, refused.into_iter().next().or_else(|| Some(reason.clone()))));
+    }
     let mut existed = staged.existed;
     if known.is_none() {
         create(store, line, run, key, &mut existed).await?;
