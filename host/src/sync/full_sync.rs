@@ -73,6 +73,7 @@ async fn go_through(
                 if !run.read_to_end {
                     reading::read_all(store, line, &run).await?;
                 }
+                bulk::await_left(store, line, &run.integration).await?;
                 if store.staged_count(id).await? >= line.import_threshold {
                     Phase::Comparing
                 } else {
