@@ -1,13 +1,11 @@
 //! The first half of a full sync: pages are read from the CRM, decided by the rules, and stored.
 //!
-//! A page is read while the one before it is decided and stored. Page, cursor, outcomes and counters
-//! are one transaction, so that a killed run reads nothing again but the page in flight. Nothing is
-//! written to APSIS One here.
+//! Page, cursor, outcomes and counters are one transaction, and the next page is asked for after it, so
+//! that a killed run reads nothing again but the page in flight. Nothing is written to APSIS One here.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::failure::SyncError;
@@ -18,51 +16,18 @@ use crate::rules::Decision;
 use crate::run::{Decided, LedgerEntry, Outcome, Run, Verdict};
 use crate::store::{PageCommit, Store};
 
-/// Pages that may wait between reading and storing: enough that neither waits for the other, few
-/// enough that memory stays flat.
-const PAGES_AHEAD: usize = 2;
-
 /// How often the CRM may say that a cursor is too old before the run gives up.
 const RESTARTS: u32 = 3;
 
 /// How often one page is asked for before the run gives up: with the growing pauses, some minutes.
 const ATTEMPTS: u32 = 8;
 
-/// What the reader hands to the one who stores.
-enum Read {
-    Page(Page),
-    /// The CRM no longer knows the cursor: reading starts anew.
-    Restart,
-}
-
 /// Reads all pages from the run's cursor on.
 ///
 /// # Errors
 /// When the CRM refuses, or does not answer in spite of repeated attempts; when the store fails.
 pub async fn read_all(store: &dyn Store, line: &Line, run: &Run) -> Result<(), SyncError> {
-    let (pages, mut stored) = mpsc::channel(PAGES_AHEAD);
-    let reading = read_pages(line, run.cursor.clone(), pages);
-    let storing = async {
-        while let Some(read) = stored.recv().await {
-            match read {
-                Read::Restart => store.restart_reading(run.id).await?,
-                Read::Page(page) => {
-                    let commit = decide_page(store, line, run, page).await?;
-                    let counters = store.commit_page(run.id, commit).await?;
-                    debug!(run = %run.id, read = counters.read, "page stored");
-                }
-            }
-        }
-        Ok(())
-    };
-    tokio::try_join!(reading, storing).map(|_| ())
-}
-
-async fn read_pages(
-    line: &Line,
-    mut cursor: Option<Cursor>,
-    pages: mpsc::Sender<Read>,
-) -> Result<(), SyncError> {
+    let mut cursor = run.cursor.clone();
     let mut restarts = 0;
     loop {
         let page = match read_page(line, cursor.as_ref()).await {
@@ -71,9 +36,7 @@ async fn read_pages(
                 warn!(%error, "the CRM no longer knows where reading was: starting again");
                 restarts += 1;
                 cursor = None;
-                if pages.send(Read::Restart).await.is_err() {
-                    return Ok(());
-                }
+                store.restart_reading(run.id).await?;
                 continue;
             }
             Err(error) => return Err(SyncError::Crm(error)),
@@ -82,8 +45,10 @@ async fn read_pages(
         if next.is_some() && next == cursor {
             return Err(SyncError::CursorRepeated);
         }
-        // The one who stores has gone only when it failed, and its error is the run's.
-        if pages.send(Read::Page(page)).await.is_err() || next.is_none() {
+        let commit = decide_page(store, line, run, page).await?;
+        let counters = store.commit_page(run.id, commit).await?;
+        debug!(run = %run.id, read = counters.read, "page stored");
+        if next.is_none() {
             return Ok(());
         }
         cursor = next;

@@ -5,4 +5,5 @@
 mod expected;
 mod memory;
 mod people;
+mod resume;
 mod rig;

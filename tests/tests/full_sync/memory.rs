@@ -48,7 +48,8 @@ async fn peak_of_a_sync_of(persons: u64) -> u64 {
     assert_adds_up(run);
     assert_eq!(counter(run, "read"), persons);
     println!("{persons} contacts in {:.1} s, peak {peak} kB: {}", took.as_secs_f64(), run["counters"]);
-    let counts: Value = serde_json::from_str(&get(&addresses.control_url, "counts").await).expect("counts are JSON");
+    let counts: Value =
+        serde_json::from_str(&get(&addresses.control_url, "counts").await).expect("counts are JSON");
     println!("requests by route and status: {counts}");
     println!("peaks of rates: {}", get(&addresses.control_url, "peaks").await);
 
@@ -87,7 +88,8 @@ fn high_water_mark(process: u32) -> Option<u64> {
 
 /// Asks the sandbox's own address.
 async fn get(control_url: &str, what: &str) -> String {
-    let (address, path) = control_url.trim_start_matches("http://").split_once('/').expect("the URL has a path");
+    let (address, path) =
+        control_url.trim_start_matches("http://").split_once('/').expect("the URL has a path");
     let mut stream = TcpStream::connect(address).await.expect("the sandbox answers");
     let request = format!("GET /{path}/{what} HTTP/1.0\r\nhost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("the sandbox takes a request");

@@ -4,9 +4,10 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sluice_sandbox::{Addresses, Sandbox, SandboxConfig};
+use sluice_sandbox::{Addresses, People, Sandbox, SandboxConfig};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -147,6 +148,20 @@ impl Installation {
     pub async fn sync(&self) -> Ended {
         self.run(&["sync", "start", ACME]).await
     }
+}
+
+/// Waits until something is so; it is polled where nothing tells.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_mins(5), "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+}
+
+/// A sandbox with so many made-up people.
+pub fn made_up(persons: u64) -> SandboxConfig {
+    SandboxConfig { people: People::Generated { persons, seed: 7 }, ..SandboxConfig::default() }
 }
 
 /// Waits for a started program.
