@@ -36,7 +36,8 @@ const SETTLE_AT_ONCE: usize = 64;
 /// run fails rather than reject everybody.
 const UNANSWERED_IN_A_ROW: u32 = 10;
 
-/// Writes every staged contact that has no outcome yet. Stops taking new ones when cancelled.
+/// Writes every staged contact that has no outcome yet. When cancelled, it takes no new ones, lets go of
+/// those of whom nothing is written yet, and ends with those that are begun.
 ///
 /// # Errors
 /// When APSIS One refuses the credentials or the set-up, or does not answer at all; when the store
@@ -54,12 +55,12 @@ pub async fn write_all(
         let Some(last) = staged.last() else { return Ok(()) };
         after = Some(last.intent.key.clone());
         let unstopped = stream::iter(staged).take_until(cancelled.cancelled());
-        let writes = unstopped.map(|staged| write_one(store, line, run, staged).boxed());
+        let writes = unstopped.map(|staged| write_one(store, line, run, staged, cancelled).boxed());
         let mut ends = pin!(writes.buffer_unordered(AT_ONCE).ready_chunks(SETTLE_AT_ONCE));
         while let Some(chunk) = ends.next().await {
             let mut settled = Vec::with_capacity(chunk.len());
             for end in chunk {
-                let written = end?;
+                let Some(written) = end? else { continue };
                 unanswered = if written.unanswered.is_some() { unanswered + 1 } else { 0 };
                 if let Some(error) = written.unanswered
                     && unanswered >= UNANSWERED_IN_A_ROW
@@ -110,12 +111,20 @@ struct Written {
     unanswered: Option<ApsisError>,
 }
 
-async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -> Result<Written, SyncError> {
+/// None if the contact was let go of, with nothing written.
+async fn write_one(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    staged: Staged,
+    cancelled: &CancellationToken,
+) -> Result<Option<Written>, SyncError> {
     let contact = staged.intent.key.clone();
-    let error = match write_steps(store, line, run, &staged).await {
-        Ok((outcome, reason)) => {
-            return Ok(Written { settled: Settled { contact, outcome, reason }, unanswered: None });
+    let error = match write_steps(store, line, run, &staged, cancelled).await {
+        Ok(Some((outcome, reason))) => {
+            return Ok(Some(Written { settled: Settled { contact, outcome, reason }, unanswered: None }));
         }
+        Ok(None) => return Ok(None),
         Err(SyncError::Apsis(error)) => error,
         Err(error) => return Err(error),
     };
@@ -124,7 +133,7 @@ async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -
     warn!(run = %run, contact = %contact, code = error.code(), "contact not written");
     let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason) };
     let unanswered = (error.kind() == Kind::Exhausted).then_some(error);
-    Ok(Written { settled, unanswered })
+    Ok(Some(Written { settled, unanswered }))
 }
 
 async fn write_steps(
@@ -132,14 +141,18 @@ async fn write_steps(
     line: &Line,
     run: RunId,
     staged: &Staged,
-) -> Result<(Outcome, Option<Reason>), SyncError> {
+    cancelled: &CancellationToken,
+) -> Result<Option<(Outcome, Option<Reason>)>, SyncError> {
     let key = &staged.intent.key;
     let known = match (&staged.known_consents, staged.existed) {
         (Some(known), _) => Some(known.clone()),
         (None, Some(false)) => Some(Vec::new()),
         (None, _) if says_nothing(staged) => Some(Vec::new()),
         // No profile, or none any more: it will be created.
-        (None, _) => line.target.consents(key).await?,
+        (None, _) => match cancelled.run_until_cancelled(line.target.consents(key)).await {
+            Some(known) => known?,
+            None => return Ok(None),
+        },
     };
     let plan = plan(staged, known.as_deref());
     let mut withheld = plan.withheld.clone();
@@ -149,6 +162,9 @@ async fn write_steps(
     }
     let mut existed = staged.existed;
     if !matches!(line.target.patch(key, &staged.intent.attributes).await?, Patched::Written) {
+        if cancelled.is_cancelled() {
+            return Ok(None);
+        }
         if existed.is_none() {
             existed = Some(false);
             let found = Found { contact: key.clone(), existed: false, consents: Vec::new() };
@@ -159,7 +175,7 @@ async fn write_steps(
             Created::Existed => info!(run = %run, contact = %key, "the profile was created meanwhile"),
         }
         if matches!(line.target.patch(key, &staged.intent.attributes).await?, Patched::NoProfile) {
-            return Ok((Outcome::Rejected, Some(vanished())));
+            return Ok(Some((Outcome::Rejected, Some(vanished()))));
         }
     }
     if !there {
@@ -168,7 +184,7 @@ async fn write_steps(
     withheld.extend(set_consents(line, &staged.intent, &plan.opt_ins, true).await?);
     withheld.extend(staged.intent.left_out.iter().cloned());
     let outcome = if existed == Some(false) { Outcome::Created } else { Outcome::Updated };
-    Ok((outcome, withheld.into_iter().next()))
+    Ok(Some((outcome, withheld.into_iter().next())))
 }
 
 /// Whether this contact's consents need no look at what APSIS One has: nothing is asked for.
