@@ -1,17 +1,15 @@
 //! The first half of a full sync: pages are read from the CRM, decided by the rules, and stored.
 //!
-//! A page is read while the one before it is decided and stored. Page, cursor, outcomes and counters
-//! are one transaction, so that a killed run reads nothing again but the page in flight. Nothing is
-//! written to APSIS One here.
+//! Page, cursor, outcomes and counters are one transaction, and the next page is asked for after it, so
+//! that a killed run reads nothing again but the page in flight. Nothing is written to APSIS One here.
 
-use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use super::failure::SyncError;
 use super::line::Line;
 use super::patience::patiently;
 use crate::connector::NextStep;
-use crate::contact::{Contact, ContactId, Cursor, Page};
+use crate::contact::{Contact, ContactId, Page};
 use crate::profile::{Answer, Intent, Unwritten, WantedConsent};
 use crate::reason::Reason;
 use crate::rules::{Decision, Rules};
@@ -25,60 +23,23 @@ const RESTARTS: u32 = 3;
 /// looks through records for the few that are wrong may bring long rows of empty pages.
 const PAGES_OF_NOTHING: u32 = 10_000;
 
-/// What the reader hands to the one who stores.
-enum Read {
-    Page(Page),
-    /// The CRM no longer knows the cursor: reading starts anew.
-    Restart,
-}
-
 /// Reads all pages from the run's cursor on.
 ///
 /// # Errors
 /// When the CRM refuses, or does not answer in spite of repeated attempts; when the store fails.
 pub async fn read_all(store: &dyn Store, line: &Line, run: &Run) -> Result<(), SyncError> {
-    // One page waits while the one before it is stored. More would be read again after a crash.
-    let (pages, mut stored) = mpsc::channel(1);
-    let reading = read_pages(line, run.cursor.clone(), pages);
-    let storing = async {
-        let mut known = (run.counters.read, run.counters.discarded);
-        let mut nothing_new = 0;
-        while let Some(read) = stored.recv().await {
-            match read {
-                Read::Restart => store.restart_reading(run.id).await?,
-                Read::Page(page) => {
-                    let commit = decide_page(store, line, run, page).await?;
-                    let counters = store.commit_page(run.id, commit).await?;
-                    debug!(run = %run.id, read = counters.read, "page stored");
-                    let now = (counters.read, counters.discarded);
-                    nothing_new = if now == known { nothing_new + 1 } else { 0 };
-                    known = now;
-                    if nothing_new > PAGES_OF_NOTHING {
-                        return Err(SyncError::CursorRepeated);
-                    }
-                }
-            }
-        }
-        Ok(())
-    };
-    tokio::try_join!(reading, storing).map(|_| ())
-}
-
-async fn read_pages(
-    line: &Line,
-    mut cursor: Option<Cursor>,
-    pages: mpsc::Sender<Read>,
-) -> Result<(), SyncError> {
+    let mut cursor = run.cursor.clone();
+    let mut known = (run.counters.read, run.counters.discarded);
+    let mut nothing_new = 0;
     let mut restarts = 0;
-    // The one who stores has gone only when it failed, and its error is the run's.
-    while let Ok(place) = pages.reserve().await {
+    loop {
         let page = match patiently(|| line.connection.scan(cursor.as_ref(), line.page_size)).await {
             Ok(page) => page,
             Err(error) if matches!(error.next_step(), NextStep::StartAgain) && restarts < RESTARTS => {
                 warn!(%error, "the CRM no longer knows where reading was: starting again");
                 restarts += 1;
                 cursor = None;
-                place.send(Read::Restart);
+                store.restart_reading(run.id).await?;
                 continue;
             }
             Err(error) => return Err(SyncError::Crm(error)),
@@ -87,13 +48,20 @@ async fn read_pages(
         if next.is_some() && next == cursor {
             return Err(SyncError::CursorRepeated);
         }
-        place.send(Read::Page(page));
+        let commit = decide_page(store, line, run, page).await?;
+        let counters = store.commit_page(run.id, commit).await?;
+        debug!(run = %run.id, read = counters.read, "page stored");
         if next.is_none() {
             return Ok(());
         }
         cursor = next;
+        let now = (counters.read, counters.discarded);
+        nothing_new = if now == known { nothing_new + 1 } else { 0 };
+        known = now;
+        if nothing_new > PAGES_OF_NOTHING {
+            return Err(SyncError::CursorRepeated);
+        }
     }
-    Ok(())
 }
 
 async fn decide_page(store: &dyn Store, line: &Line, run: &Run, page: Page) -> Result<PageCommit, SyncError> {

@@ -36,7 +36,8 @@ const SETTLE_AT_ONCE: usize = 64;
 /// run fails rather than reject everybody.
 const UNANSWERED_IN_A_ROW: u32 = 10;
 
-/// Writes every staged contact that has no outcome yet. Stops taking new ones when cancelled.
+/// Writes every staged contact that has no outcome yet. When cancelled, it takes no new ones, lets go of
+/// those of whom nothing is written yet, and ends with those that are begun.
 ///
 /// # Errors
 /// When APSIS One refuses the credentials or the set-up, or does not answer at all; when the store
@@ -54,18 +55,19 @@ pub async fn write_all(
         let Some(last) = staged.last() else { return Ok(()) };
         after = Some(last.intent.key.clone());
         let unstopped = stream::iter(staged).take_until(cancelled.cancelled());
-        let writes = unstopped.map(|staged| write_one(store, line, run, staged).boxed());
+        let writes = unstopped.map(|staged| write_one(store, line, run, staged, cancelled).boxed());
         let mut ends = pin!(writes.buffer_unordered(AT_ONCE).ready_chunks(SETTLE_AT_ONCE));
         while let Some(chunk) = ends.next().await {
             let mut settled = Vec::with_capacity(chunk.len());
             let mut stopped = None;
             for end in chunk {
                 match end {
-                    Ok(Written { settled: done, unanswered: None }) => {
+                    Ok(None) => {}
+                    Ok(Some(Written { settled: done, unanswered: None })) => {
                         in_a_row = 0;
                         settled.push(done);
                     }
-                    Ok(Written { settled: done, unanswered: Some(error) }) => {
+                    Ok(Some(Written { settled: done, unanswered: Some(error) })) => {
                         in_a_row += 1;
                         settled.push(done);
                         if in_a_row >= UNANSWERED_IN_A_ROW {
@@ -121,10 +123,18 @@ struct Written {
     unanswered: Option<ApsisError>,
 }
 
-async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -> Result<Written, SyncError> {
+/// None if the contact was let go of, with nothing written.
+async fn write_one(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    staged: Staged,
+    cancelled: &CancellationToken,
+) -> Result<Option<Written>, SyncError> {
     let contact = staged.intent.key.clone();
-    let error = match write_steps(store, line, run, &staged).await {
-        Ok(settled) => return Ok(Written { settled, unanswered: None }),
+    let error = match write_steps(store, line, run, &staged, cancelled).await {
+        Ok(Some(settled)) => return Ok(Some(Written { settled, unanswered: None })),
+        Ok(None) => return Ok(None),
         Err(SyncError::Apsis(error)) => error,
         Err(error) => return Err(error),
     };
@@ -133,7 +143,7 @@ async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -
     warn!(run = %run, contact = %contact, code = error.code(), "contact not written");
     let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason), written: false };
     let unanswered = matches!(error.kind(), Kind::Exhausted | Kind::Protocol).then_some(error);
-    Ok(Written { settled, unanswered })
+    Ok(Some(Written { settled, unanswered }))
 }
 
 async fn write_steps(
@@ -141,12 +151,21 @@ async fn write_steps(
     line: &Line,
     run: RunId,
     staged: &Staged,
-) -> Result<Settled, SyncError> {
+    cancelled: &CancellationToken,
+) -> Result<Option<Settled>, SyncError> {
     let key = &staged.intent.key;
-    let settled = |outcome, reason, written| Ok(Settled { contact: key.clone(), outcome, reason, written });
+    let settled =
+        |outcome, reason, written| Ok(Some(Settled { contact: key.clone(), outcome, reason, written }));
     // Asked for now, whatever was known before: somebody may have opted out since, and an opt-in may
     // not undo that. None: there is no profile, or none any more.
-    let mut known = if says_nothing(staged) { Some(Vec::new()) } else { line.target.consents(key).await? };
+    let mut known = if says_nothing(staged) {
+        Some(Vec::new())
+    } else {
+        match cancelled.run_until_cancelled(line.target.consents(key)).await {
+            Some(known) => known?,
+            None => return Ok(None),
+        }
+    };
     if let Some(Unwritten { outcome, reason }) = &staged.intent.unwritten {
         // Without a profile there is nothing to opt out.
         let opt_outs = if known.is_some() { plan(staged, known.as_deref()).opt_outs } else { Vec::new() };

@@ -2,6 +2,9 @@
 //! real HTTP servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod cancel;
 mod expected;
+mod memory;
 mod people;
+mod resume;
 mod rig;
