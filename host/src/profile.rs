@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contact::{Channel, ContactId};
 use crate::reason::Reason;
+use crate::run::Outcome;
 
 macro_rules! discriminator {
     ($(#[$doc:meta])* $name:ident) => {
@@ -99,6 +100,19 @@ pub struct Intent {
     /// Values that were left out, with the reason, where a row says to skip rather than reject.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Reason>,
+    /// Set: the contact is not to be written, for this reason. Only the consents that it no longer gives
+    /// are; the attributes are those that were last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwritten: Option<Unwritten>,
+}
+
+/// What a contact comes to of which nothing but its withdrawn consents is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwritten {
+    /// Excluded or rejected.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
 }
 
 impl Intent {

@@ -224,6 +224,8 @@ pub struct Settled {
     pub outcome: Outcome,
     /// Why, if rejected; or what was withheld, if written in part.
     pub reason: Option<Reason>,
+    /// Whether APSIS One now has what the staged intent says.
+    pub written: bool,
 }
 
 /// A contact of a run with its outcome, as results list it.

@@ -1,6 +1,5 @@
 //! `cargo xtask demo`: from a fresh clone to a full sync that one can watch.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -11,9 +10,7 @@ use crate::steps::{WASM_TARGET, cargo, need_wasm_target, root, run, status};
 const COMPONENTS: &str = "target/components";
 
 /// Builds the connector and the program, and runs `sluice demo`; its exit code is the answer.
-pub fn run_demo(data: Option<PathBuf>) -> Result<ExitCode> {
-    // Before anything is built: a folder that cannot be used is told at once.
-    let data = data_folder(data)?;
+pub fn run_demo() -> Result<ExitCode> {
     need_wasm_target()?;
     let connector =
         ["build", "-p", "lime", "--profile", "plugin", "--target", WASM_TARGET, "--target-dir", COMPONENTS];
@@ -24,23 +21,7 @@ pub fn run_demo(data: Option<PathBuf>) -> Result<ExitCode> {
     // Cargo puts the programs of a workspace into one folder, wherever it is configured to be.
     let own = std::env::current_exe().context("this program does not know where it lies")?;
     let mut sluice = Command::new(own.with_file_name(format!("sluice{}", std::env::consts::EXE_SUFFIX)));
-    let status = status(sluice.arg("--data").arg(data).args(["demo", "--connector"]).arg(component))?;
+    let status = status(sluice.args(["demo", "--connector"]).arg(component))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-fn data_folder(data: Option<PathBuf>) -> Result<PathBuf> {
-    if let Some(data) = data {
-        return std::path::absolute(data).context("the data folder has no absolute path");
-    }
-    let folder = root().join("target/demo");
-    empty(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
-    Ok(folder)
-}
-
-fn empty(folder: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
 }

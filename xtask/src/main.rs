@@ -6,7 +6,6 @@
 mod demo;
 mod steps;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -19,11 +18,7 @@ use crate::steps::{cargo, need_wasm_target, run};
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
     /// Build all and see it at work: a full sync of 3,000 simulated people.
-    Demo {
-        /// Keep the demo's data in this folder; left out: target/demo, emptied first.
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
-    },
+    Demo,
     /// Run all tests.
     Test,
     /// Run the end-to-end tests at full size: 200,000 contacts, one at a time, with what they measure.
@@ -32,7 +27,7 @@ enum Command {
 
 fn main() -> Result<ExitCode> {
     match Command::parse() {
-        Command::Demo { data } => demo::run_demo(data),
+        Command::Demo => demo::run_demo(),
         Command::Test => {
             need_wasm_target()?;
             run(cargo().args(["test", "--workspace", "--all-targets"]))?;
@@ -55,11 +50,5 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         <Command as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn the_demo_takes_a_data_folder() {
-        let command = Command::try_parse_from(["xtask", "demo", "--data", "here"]).unwrap();
-        assert!(matches!(command, Command::Demo { data: Some(data) } if data.as_os_str() == "here"));
     }
 }

@@ -319,7 +319,7 @@ impl ApsisError {
     pub fn reason(&self) -> Option<Reason> {
         let code = match self.kind() {
             Kind::Contact(code) => code,
-            Kind::Exhausted => ReasonCode::NotWritten,
+            Kind::Exhausted | Kind::Protocol => ReasonCode::NotWritten,
             _ => return None,
         };
         let subject = match self {

@@ -432,7 +432,7 @@ async fn tags_merge_and_delete_say_what_they_do() {
 fn intent(key: &str, city: AttributeValue) -> Intent {
     let mut attributes = email(&format!("{key}@example.se"));
     attributes.insert(AttributeId("city".into()), city);
-    Intent { key: id(key), attributes, consents: Vec::new(), left_out: Vec::new() }
+    Intent { key: id(key), attributes, consents: Vec::new(), left_out: Vec::new(), unwritten: None }
 }
 
 fn step(channel: Channel) -> ConsentStep {

@@ -25,7 +25,7 @@ use thiserror::Error;
 use crate::contact::{Channel, Contact, ContactId, Value};
 use crate::error::ErrorCode;
 use crate::integration::{AttributeKind, ConditionRow, OnInvalid};
-use crate::profile::{AttributeId, AttributeValue, Intent, TopicId};
+use crate::profile::{AttributeId, AttributeValue, Intent, TopicId, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
 
 use condition::Condition;
@@ -237,6 +237,11 @@ impl Rules {
         }
     }
 
+    /// What the consent mappings make of a contact, written or not.
+    pub fn consents(&self, contact: &Contact) -> Vec<WantedConsent> {
+        consent::wanted(&self.consents, contact, &mut Vec::new())
+    }
+
     fn intent(&self, contact: &Contact) -> Result<Intent, Reason> {
         check_key(&contact.id)?;
         let email = email::address(&self.email_field, field(contact, &self.email_field))?;
@@ -261,7 +266,7 @@ impl Rules {
             }
         }
         let consents = consent::wanted(&self.consents, contact, &mut left_out);
-        Ok(Intent { key: contact.id.clone(), attributes, consents, left_out })
+        Ok(Intent { key: contact.id.clone(), attributes, consents, left_out, unwritten: None })
     }
 }
 

@@ -72,14 +72,15 @@ pub async fn compare_before(
         let mut found = Vec::new();
         let mut settled = Vec::new();
         for (profile, staged) in pair(profiles, staged) {
-            if !forced && as_wanted(&staged, &profile).is_some() {
-                settled.push(Settled {
-                    contact: staged.intent.key,
-                    outcome: Outcome::Unchanged,
-                    reason: None,
-                });
-            } else {
-                found.push(Found { contact: staged.intent.key, existed: true, consents: profile.consents });
+            match as_wanted(&staged, &profile).filter(|_| !forced) {
+                Some(reason) => settled.push(written(staged.intent.key, Outcome::Unchanged, reason)),
+                None => {
+                    found.push(Found {
+                        contact: staged.intent.key,
+                        existed: true,
+                        consents: profile.consents,
+                    });
+                }
             }
         }
         store.note_found(run, found).await?;
@@ -123,7 +124,7 @@ pub async fn verify(store: &dyn Store, line: &Line, run: RunId) -> Result<(), Sy
         let settled = pair(profiles, staged).filter_map(|(profile, staged)| {
             let reason = as_wanted(&staged, &profile)?;
             let outcome = if staged.existed == Some(false) { Outcome::Created } else { Outcome::Updated };
-            Some(Settled { contact: staged.intent.key, outcome, reason })
+            Some(written(staged.intent.key, outcome, reason))
         });
         store.settle(run, settled.collect()).await?;
     }
@@ -233,7 +234,11 @@ async fn write_file(
     loop {
         for staged in &staged {
             let plan = plan(staged, staged.known_consents.as_deref());
-            if file.add(&staged.intent, &plan, staged.existed == Some(false))? != Row::Written {
+            let row = match staged.intent.unwritten {
+                Some(_) => Row::Unsuited,
+                None => file.add(&staged.intent, &plan, staged.existed == Some(false))?,
+            };
+            if row != Row::Written {
                 left += 1;
             }
         }
@@ -287,10 +292,15 @@ fn pair(
     })
 }
 
+fn written(contact: ContactId, outcome: Outcome, reason: Option<Reason>) -> Settled {
+    Settled { contact, outcome, reason, written: true }
+}
+
 /// Whether a profile is as the rules want it, with no consent left to be set. What was withheld, if
-/// anything, is its reason.
+/// anything, is its reason. Of a contact that is not to be written, single calls decide.
 fn as_wanted(staged: &Staged, profile: &ExportedProfile) -> Option<Option<Reason>> {
     let plan = plan(staged, Some(&profile.consents));
-    let fits = plan.is_empty() && compare::fits(&staged.intent, profile, &plan);
+    let fits =
+        staged.intent.unwritten.is_none() && plan.is_empty() && compare::fits(&staged.intent, profile, &plan);
     fits.then(|| plan.withheld.into_iter().chain(staged.intent.left_out.iter().cloned()).next())
 }

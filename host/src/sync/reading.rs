@@ -4,7 +4,6 @@
 //! are one transaction, so that a killed run reads nothing again but the page in flight. Nothing is
 //! written to APSIS One here.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,8 +13,9 @@ use super::failure::SyncError;
 use super::line::Line;
 use crate::connector::{CallError, NextStep};
 use crate::contact::{Contact, ContactId, Cursor, Page};
-use crate::rules::Decision;
-use crate::run::{Decided, LedgerEntry, Outcome, Run, Verdict};
+use crate::profile::{Answer, Intent, Unwritten, WantedConsent};
+use crate::rules::{Decision, Rules};
+use crate::run::{Decided, Outcome, Run, Verdict};
 use crate::store::{PageCommit, Store};
 
 /// Pages that may wait between reading and storing: enough that neither waits for the other, few
@@ -122,21 +122,111 @@ fn growing_pause(attempt: u32) -> Duration {
 
 async fn decide_page(store: &dyn Store, line: &Line, run: &Run, page: Page) -> Result<PageCommit, SyncError> {
     let ids: Vec<ContactId> = page.contacts.iter().map(|contact| contact.id.clone()).collect();
-    let ledger = if run.forced { HashMap::new() } else { store.ledger(&run.integration, &ids).await? };
-    let decided = page.contacts.iter().map(|contact| decide(line, &ledger, contact)).collect();
+    let ledger = store.ledger(&run.integration, &ids).await?;
+    let decide = |contact: &Contact| {
+        let written = ledger.get(&contact.id).and_then(|known| known.written.as_ref());
+        let verdict = decide(&line.rules, run.forced, written, contact);
+        Decided { contact: contact.id.clone(), modified_at: contact.modified_at, verdict }
+    };
+    let decided = page.contacts.iter().map(decide).collect();
     Ok(PageCommit { decided, discarded: page.discarded, next: page.next, total: page.total })
 }
 
-fn decide(line: &Line, ledger: &HashMap<ContactId, LedgerEntry>, contact: &Contact) -> Decided {
-    let verdict = match line.rules.decide(contact) {
-        Decision::Excluded(reason) => Verdict::Settled(Outcome::Excluded, Some(reason)),
-        Decision::Rejected(reason) => Verdict::Settled(Outcome::Rejected, Some(reason)),
-        Decision::Write(intent) => match ledger.get(&contact.id) {
-            Some(known) if known.written.as_ref().is_some_and(|written| written.sends_same(&intent)) => {
-                Verdict::Settled(Outcome::Unchanged, None)
-            }
-            _ => Verdict::Write(intent),
-        },
+/// What a contact comes to, given what was last written for it.
+fn decide(rules: &Rules, forced: bool, written: Option<&Intent>, contact: &Contact) -> Verdict {
+    let (outcome, reason) = match rules.decide(contact) {
+        Decision::Write(intent) if !forced && written.is_some_and(|written| written.sends_same(&intent)) => {
+            return Verdict::Settled(Outcome::Unchanged, None);
+        }
+        Decision::Write(intent) => return Verdict::Write(intent),
+        Decision::Excluded(reason) => (Outcome::Excluded, reason),
+        Decision::Rejected(reason) => (Outcome::Rejected, reason),
     };
-    Decided { contact: contact.id.clone(), modified_at: contact.modified_at, verdict }
+    match written.and_then(|written| withdrawn(written, &rules.consents(contact))) {
+        Some(intent) => Verdict::Write(Intent { unwritten: Some(Unwritten { outcome, reason }), ..intent }),
+        None => Verdict::Settled(outcome, Some(reason)),
+    }
+}
+
+/// What was last written, with the consents taken back that the contact no longer gives; none if it
+/// still gives them all. A contact that is excluded or rejected is not written; but the profile that it
+/// has may be sent to, and a no may not get lost because of something else.
+fn withdrawn(written: &Intent, wanted: &[WantedConsent]) -> Option<Intent> {
+    let mut intent = written.clone();
+    for consent in &mut intent.consents {
+        let now = wanted.iter().find(|now| now.topic == consent.topic && now.channel == consent.channel);
+        if let (Answer::Given(_), Some(now)) = (consent.answer, now)
+            && !matches!(now.answer, Answer::Given(_))
+        {
+            consent.answer = now.answer;
+        }
+    }
+    (intent.consents != written.consents).then_some(intent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::contact::{Channel, Consent, Value};
+    use crate::profile::{AttributeId, TopicId};
+    use crate::rules::{ConsentMapping, ConsentSource, RuleSet};
+
+    fn rules() -> Rules {
+        Rules::new(RuleSet {
+            conditions: Vec::new(),
+            fields: Vec::new(),
+            consents: vec![ConsentMapping {
+                source: ConsentSource::Consent("news".into()),
+                topic: TopicId("news".into()),
+                channel: Channel::Email,
+            }],
+            email_field: "email".into(),
+            email_attribute: AttributeId("email".into()),
+            id_attribute: None,
+            default_country: None,
+        })
+        .unwrap()
+    }
+
+    fn contact(email: &str, given: bool) -> Contact {
+        Contact {
+            id: ContactId("1".into()),
+            modified_at: None,
+            fields: BTreeMap::from([("email".to_owned(), Value::Text(email.to_owned()))]),
+            consents: vec![Consent { name: "news".into(), channel: None, given, changed_at: None }],
+        }
+    }
+
+    fn written() -> Intent {
+        let Verdict::Write(intent) = decide(&rules(), false, None, &contact("a@b.example", true)) else {
+            panic!("a contact with an address is written")
+        };
+        intent
+    }
+
+    #[test]
+    fn the_same_again_is_unchanged_unless_forced() {
+        let same = contact("a@b.example", true);
+        let unchanged = Verdict::Settled(Outcome::Unchanged, None);
+        assert_eq!(decide(&rules(), false, Some(&written()), &same), unchanged);
+        assert_eq!(decide(&rules(), true, Some(&written()), &same), Verdict::Write(written()));
+    }
+
+    #[test]
+    fn a_rejected_contact_that_says_no_is_opted_out_and_nothing_else() {
+        let verdict = decide(&rules(), false, Some(&written()), &contact("", false));
+        let Verdict::Write(intent) = verdict else { panic!("the opt-out is written") };
+        assert_eq!(intent.unwritten.unwrap().outcome, Outcome::Rejected);
+        assert_eq!(intent.attributes, written().attributes, "what is there stays known");
+        assert_eq!(intent.consents[0].answer, Answer::Refused(None));
+    }
+
+    #[test]
+    fn a_rejected_contact_that_still_says_yes_or_has_no_profile_is_left_alone() {
+        let settled = |verdict| matches!(verdict, Verdict::Settled(Outcome::Rejected, Some(_)));
+        assert!(settled(decide(&rules(), false, Some(&written()), &contact("", true))));
+        assert!(settled(decide(&rules(), false, None, &contact("", false))));
+    }
 }

@@ -17,7 +17,7 @@ use super::line::Line;
 use crate::apsis::{ApsisError, ConsentEnd, ConsentPlan, ConsentStep, Created, Kind, Patched, consents};
 use crate::contact::{Channel, ContactId};
 use crate::error::ErrorCode;
-use crate::profile::{Answer, Intent, KnownConsent, TopicId};
+use crate::profile::{Answer, Intent, KnownConsent, TopicId, Unwritten};
 use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, RunId, Settled, Staged};
 use crate::store::{Found, Store};
@@ -114,7 +114,8 @@ async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -
     let contact = staged.intent.key.clone();
     let error = match write_steps(store, line, run, &staged).await {
         Ok((outcome, reason)) => {
-            return Ok(Written { settled: Settled { contact, outcome, reason }, unanswered: None });
+            let written = staged.intent.unwritten.is_some() || outcome != Outcome::Rejected;
+            return Ok(Written { settled: Settled { contact, outcome, reason, written }, unanswered: None });
         }
         Err(SyncError::Apsis(error)) => error,
         Err(error) => return Err(error),
@@ -122,8 +123,8 @@ async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -
     // Without a reason for this contact it concerns them all.
     let Some(reason) = error.reason() else { return Err(error.into()) };
     warn!(run = %run, contact = %contact, code = error.code(), "contact not written");
-    let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason) };
-    let unanswered = (error.kind() == Kind::Exhausted).then_some(error);
+    let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason), written: false };
+    let unanswered = matches!(error.kind(), Kind::Exhausted | Kind::Protocol).then_some(error);
     Ok(Written { settled, unanswered })
 }
 
@@ -134,41 +135,51 @@ async fn write_steps(
     staged: &Staged,
 ) -> Result<(Outcome, Option<Reason>), SyncError> {
     let key = &staged.intent.key;
-    let known = match (&staged.known_consents, staged.existed) {
-        (Some(known), _) => Some(known.clone()),
-        (None, Some(false)) => Some(Vec::new()),
-        (None, _) if says_nothing(staged) => Some(Vec::new()),
-        // No profile, or none any more: it will be created.
-        (None, _) => line.target.consents(key).await?,
-    };
-    let plan = plan(staged, known.as_deref());
-    let mut withheld = plan.withheld.clone();
-    let there = known.is_some() && staged.existed != Some(false);
-    if there {
-        withheld.extend(set_consents(line, &staged.intent, &plan.opt_outs, false).await?);
+    // Asked for now, whatever was known before: somebody may have opted out since, and an opt-in may
+    // not undo that. None: there is no profile, or none any more.
+    let known = if says_nothing(staged) { Some(Vec::new()) } else { line.target.consents(key).await? };
+    if let Some(Unwritten { outcome, reason }) = &staged.intent.unwritten {
+        // Without a profile there is nothing to opt out.
+        let opt_outs = if known.is_some() { plan(staged, known.as_deref()).opt_outs } else { Vec::new() };
+        let refused = set_consents(line, &staged.intent, &opt_outs, false).await?;
+        return Ok((*outcome, refused.into_iter().next().or_else(|| Some(reason.clone()))));
     }
     let mut existed = staged.existed;
-    if !matches!(line.target.patch(key, &staged.intent.attributes).await?, Patched::Written) {
-        if existed.is_none() {
-            existed = Some(false);
-            let found = Found { contact: key.clone(), existed: false, consents: Vec::new() };
-            store.note_found(run, vec![found]).await?;
-        }
-        match line.target.create(key).await? {
-            Created::New => {}
-            Created::Existed => info!(run = %run, contact = %key, "the profile was created meanwhile"),
-        }
-        if matches!(line.target.patch(key, &staged.intent.attributes).await?, Patched::NoProfile) {
+    if known.is_none() {
+        create(store, line, run, key, &mut existed).await?;
+    }
+    let plan = plan(staged, known.as_deref());
+    let mut withheld = plan.withheld.clone();
+    withheld.extend(set_consents(line, &staged.intent, &plan.opt_outs, false).await?);
+    if line.target.patch(key, &staged.intent.attributes).await? == Patched::NoProfile {
+        create(store, line, run, key, &mut existed).await?;
+        if line.target.patch(key, &staged.intent.attributes).await? == Patched::NoProfile {
             return Ok((Outcome::Rejected, Some(vanished())));
         }
-    }
-    if !there {
-        withheld.extend(set_consents(line, &staged.intent, &plan.opt_outs, false).await?);
     }
     withheld.extend(set_consents(line, &staged.intent, &plan.opt_ins, true).await?);
     withheld.extend(staged.intent.left_out.iter().cloned());
     let outcome = if existed == Some(false) { Outcome::Created } else { Outcome::Updated };
     Ok((outcome, withheld.into_iter().next()))
+}
+
+/// Creates a profile. That it was not there is stored first.
+async fn create(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    key: &ContactId,
+    existed: &mut Option<bool>,
+) -> Result<(), SyncError> {
+    if existed.is_none() {
+        *existed = Some(false);
+        let found = Found { contact: key.clone(), existed: false, consents: Vec::new() };
+        store.note_found(run, vec![found]).await?;
+    }
+    if line.target.create(key).await? == Created::Existed {
+        info!(run = %run, contact = %key, "the profile is there already");
+    }
+    Ok(())
 }
 
 /// Whether this contact's consents need no look at what APSIS One has: nothing is asked for.

@@ -56,6 +56,7 @@ pub fn intent(contact: &str, text: &str) -> Intent {
             answer: Answer::Given(Some(at(1_700_000_000))),
         }],
         left_out: Vec::new(),
+        unwritten: None,
     }
 }
 
@@ -88,7 +89,8 @@ pub fn rejected(contact: &str) -> Decided {
 }
 
 pub fn ended(contact: &str, outcome: Outcome) -> Settled {
-    Settled { contact: id(contact), outcome, reason: None }
+    let written = !matches!(outcome, Outcome::Excluded | Outcome::Rejected);
+    Settled { contact: id(contact), outcome, reason: None, written }
 }
 
 pub fn page(decided: Vec<Decided>, next: Option<&str>) -> PageCommit {

@@ -263,6 +263,7 @@ pub async fn settling_moves_from_stage_to_ledger(store: &dyn Store) {
         contact: id("3"),
         outcome: Outcome::Rejected,
         reason: Some(reason(ReasonCode::RefusedByApsis)),
+        written: false,
     };
     let settled = vec![ended("1", Outcome::Created), ended("2", Outcome::Unchanged), refused];
     let counters = store.settle(run.id, settled).await.unwrap();

@@ -10,7 +10,7 @@ use super::values::{Count, Moment, from_json, some_from_json, to_json};
 use super::{pages, runs};
 use crate::contact::ContactId;
 use crate::profile::{Intent, KnownConsent};
-use crate::run::{Counters, Decided, Outcome, RunId, Settled, Staged};
+use crate::run::{Counters, Decided, RunId, Settled, Staged};
 use crate::store::Found;
 
 /// Of a run that has ended nothing is staged any more, though its rows may not be deleted yet.
@@ -129,10 +129,7 @@ pub(super) fn settle(sql: &Connection, id: RunId, settled: &[Settled]) -> Result
         *run.counters.of(settled.outcome) += 1;
         let reason = settled.reason.as_ref();
         pages::note(sql, id, &settled.contact, Some(settled.outcome), reason)?;
-        let written = match settled.outcome {
-            Outcome::Created | Outcome::Updated | Outcome::Unchanged => Some(intent.as_str()),
-            Outcome::Excluded | Outcome::Rejected => None,
-        };
+        let written = settled.written.then_some(intent.as_str());
         let learnt = Learnt { outcome: settled.outcome, reason, written, modified_at };
         ledger::put(sql, &run, &settled.contact, &learnt, now)?;
     }
