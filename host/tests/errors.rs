@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where one file's code ends and its tests begin.
-const TESTS: &str = "#[cfg(test)]";
+const TESTS: &str = "#[cfg(test)]\nmod tests {";
 
 #[test]
 fn the_page_of_errors_has_every_code_and_no_other() {

@@ -2,6 +2,13 @@
 //! real HTTP servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod apply;
+mod commands;
+mod disk;
+mod doctor;
 mod expected;
 mod people;
+mod processes;
 mod rig;
+mod secrecy;
+mod together;
