@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{Context, End, Opened, OrFail, Result, table};
+use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::error::Failure;
 
 /// What can be done with connectors.
@@ -55,8 +55,8 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         ("overviews", yes_no(exports.overviews)),
     ];
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    print!("{}", table::render(&rows));
-    println!("Settings (JSON Schema)\n{:#}", description.settings_schema);
+    output::text(&table::render(&rows));
+    output::line(&format!("Settings (JSON Schema)\n{:#}", description.settings_schema));
     Ok(End::Success)
 }
 

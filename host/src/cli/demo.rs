@@ -10,7 +10,7 @@ use sluice_sandbox::{DumpedProfile, Sandbox, SandboxConfig};
 
 use super::integration::apply;
 use super::sync::{follow, summary};
-use super::{Context, End, Opened, OrFail, Result, table};
+use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::apsis::{Client, Definitions};
 use crate::contact::{Contact, ContactId, Value};
 use crate::error::Failure;
@@ -29,6 +29,14 @@ pub struct Args {
 /// The integration's file, with the addresses of the simulated servers left open.
 const INTEGRATION: &str = include_str!("../../demo/acme-lime.toml");
 
+/// What one would do after it.
+const NEXT: &str = "
+The demo's data was temporary, and is gone. With a Lime CRM and an APSIS One of your own, and a file like
+host/demo/acme-lime.toml with their addresses:
+  sluice integration apply acme.toml
+  sluice doctor acme
+  sluice sync start acme";
+
 /// Runs the demo.
 pub async fn run(context: &Context, args: Args) -> Result<End> {
     let directory =
@@ -36,31 +44,40 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
     let sandbox = Sandbox::start(SandboxConfig::default())
         .await
         .map_err(|error| trouble(&format!("the simulated servers: {error}")))?;
-    println!("Simulated Lime CRM at {}, simulated APSIS One at {}", sandbox.lime_url(), sandbox.apsis_url());
+    context.tell(&format!(
+        "Simulated Lime CRM at {}, simulated APSIS One at {}",
+        sandbox.lime_url(),
+        sandbox.apsis_url()
+    ));
 
     let context = Context { data: directory.path().join("data"), json: context.json };
     let opened = Opened::new(&context)?;
     let integration = apply(&opened, integration(&sandbox, directory.path(), &args.connector)?).await?;
-    println!(
-        "Integration {}: {} field mappings, {} consent mappings, {} condition",
+    context.tell(&format!(
+        "Integration {}, as host/demo/acme-lime.toml has it: {} field mappings, {} consent mappings; only contacts \
+         for whom {}",
         integration.id,
         integration.fields.len(),
         integration.consents.len(),
-        integration.conditions.len()
-    );
+        integration
+            .conditions
+            .iter()
+            .map(|row| format!("{} is {}", row.field, row.equals))
+            .collect::<Vec<_>>()
+            .join(" and ")
+    ));
 
-    println!("\nThe first full sync");
+    context.tell("\nThe first full sync");
     let first = full_sync(&context, &opened, &integration).await?;
-    println!("\nThe second full sync: nothing has changed, so nothing is written");
+    context.tell("\nThe second full sync: nothing has changed, so nothing is written");
     full_sync(&context, &opened, &integration).await?;
 
-    println!(
-        "\nAPSIS One has {} profiles. One contact on both sides:",
-        table::number(sandbox.profile_count() as u64)
-    );
-    one_contact(&opened, &integration, &sandbox).await?;
-    println!("\nRejected contacts are listed with their reasons; the first of them:");
-    rejected(&opened, &first).await?;
+    let profiles = table::number(sandbox.profile_count() as u64);
+    context.tell(&format!("\nAPSIS One has {profiles} profiles. One contact on both sides:"));
+    one_contact(&context, &opened, &integration, &sandbox).await?;
+    context.tell("\nRejected contacts are listed with their reasons; the first of them:");
+    rejected(&context, &opened, &first).await?;
+    context.tell(NEXT);
     Ok(End::Success)
 }
 
@@ -86,7 +103,11 @@ fn integration(sandbox: &Sandbox, directory: &Path, connector: &Path) -> Result<
 async fn full_sync(context: &Context, opened: &Opened, integration: &Integration) -> Result<Run> {
     let run = opened.store.accept_run(&integration.id, false).await.or_fail()?;
     let run = follow(context, opened, run.id, true).await?;
-    summary(opened, &run).await?;
+    if context.json {
+        context.line(&run);
+    } else {
+        summary(opened, &run).await?;
+    }
     match (run.phase, &run.failure) {
         (Phase::Completed, _) => Ok(run),
         (_, Some(failure)) => Err(failure.clone()),
@@ -95,7 +116,12 @@ async fn full_sync(context: &Context, opened: &Opened, integration: &Integration
 }
 
 /// Shows a profile that has consents of both kinds beside its contact.
-async fn one_contact(opened: &Opened, integration: &Integration, sandbox: &Sandbox) -> Result<()> {
+async fn one_contact(
+    context: &Context,
+    opened: &Opened,
+    integration: &Integration,
+    sandbox: &Sandbox,
+) -> Result<()> {
     let telling = |profile: &DumpedProfile| {
         let has = |state: &str| profile.consents.iter().any(|consent| consent["type"] == state);
         profile.attributes.len() > 12 && has("opt-in") && has("opt-out")
@@ -126,13 +152,17 @@ async fn one_contact(opened: &Opened, integration: &Integration, sandbox: &Sandb
         let channel = text("channel_discriminator").rsplit('.').next().unwrap_or_default().to_owned();
         rows.push(vec![
             "consent".to_owned(),
-            text("reason").to_owned(),
+            table::cell(text("reason")),
             format!("{topic}, {channel}"),
             text("type").to_owned(),
         ]);
     }
-    println!("  person {key}");
-    print!("{}", table::render(&rows));
+    if context.json {
+        context.line(&serde_json::json!({ "person": key, "both-sides": rows }));
+    } else {
+        output::line(&format!("  person {key}"));
+        output::text(&table::render(&rows));
+    }
     Ok(())
 }
 
@@ -148,10 +178,10 @@ fn row(
     let there = found.and_then(|found| profile.attributes.get(&found.id.0));
     let there = match there {
         None | Some(serde_json::Value::Null) => "-".to_owned(),
-        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(serde_json::Value::String(text)) => table::cell(text),
         Some(other) => other.to_string(),
     };
-    vec![field.to_owned(), contact.fields.get(field).map_or_else(|| "-".to_owned(), words), name, there]
+    vec![field.to_owned(), contact.fields.get(field).map_or_else(|| "-".to_owned(), |value| table::cell(&words(value))), name, there]
 }
 
 fn words(value: &Value) -> String {
@@ -171,15 +201,21 @@ fn words(value: &Value) -> String {
     }
 }
 
-async fn rejected(opened: &Opened, run: &Run) -> Result<()> {
+async fn rejected(context: &Context, opened: &Opened, run: &Run) -> Result<()> {
     let some =
         opened.store.run_contacts(run.id, Some(crate::run::Outcome::Rejected), None, 5).await.or_fail()?;
+    if context.json {
+        for contact in &some {
+            context.line(contact);
+        }
+        return Ok(());
+    }
     let rows: Vec<Vec<String>> = some
         .into_iter()
         .filter_map(|contact| contact.reason.map(|reason| (contact.contact, reason)))
         .map(|(contact, reason)| vec![contact.to_string(), reason.code.to_string(), reason.message])
         .collect();
-    print!("{}", table::render(&rows));
+    output::text(&table::render(&rows));
     Ok(())
 }
 

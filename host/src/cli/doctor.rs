@@ -6,6 +6,7 @@ use super::{Context, End, Opened, Result};
 use crate::apsis::Client;
 use crate::error::{ErrorCode, Failure};
 use crate::integration::IntegrationId;
+use crate::rules::Rules;
 use crate::sync::{self, SyncError};
 
 /// What the command is given.
@@ -63,7 +64,8 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
             findings.note("section and keyspace", client.target(definitions, &integration.apsis), |_| {
                 vec![format!("{} and {}", integration.apsis.section, integration.apsis.keyspace)]
             });
-            let rules = sync::resolve(&integration, connection.connector(), definitions);
+            let rules = sync::resolve(&integration, connection.connector(), definitions)
+                .and_then(|rules| Ok(Rules::new(rules.clone()).map(|_| rules)?));
             findings.note("mapping, APSIS One side", rules, |rules| {
                 vec![format!(
                     "{} attributes and {} consents are there",

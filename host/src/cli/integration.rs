@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{Context, End, Opened, OrFail, Result, table};
+use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::error::Failure;
 use crate::integration::{Integration, IntegrationId};
 use crate::sync;
@@ -100,10 +100,10 @@ async fn list(context: &Context, opened: &Opened) -> Result<()> {
     let mut rows = vec![["id", "name", "last full sync"].map(String::from).to_vec()];
     for integration in integrations {
         let last = opened.store.runs(&integration.id, 1).await.or_fail()?;
-        let last = last.first().map_or_else(|| "none: one is needed".to_owned(), super::sync::one_line);
+        let last = last.first().map_or_else(|| "none yet".to_owned(), super::sync::one_line);
         rows.push(vec![integration.id.to_string(), integration.name, last]);
     }
-    print!("{}", table::render(&rows));
+    output::text(&table::render(&rows));
     Ok(())
 }
 
@@ -124,10 +124,10 @@ async fn show(context: &Context, opened: &Opened, id: &IntegrationId) -> Result<
         ("conditions", integration.conditions.len().to_string()),
         ("field mappings", integration.fields.len().to_string()),
         ("consent mappings", integration.consents.len().to_string()),
-        ("last full sync", last.map_or_else(|| "none: one is needed".to_owned(), super::sync::one_line)),
+        ("last full sync", last.map_or_else(|| "none yet".to_owned(), super::sync::one_line)),
     ];
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    print!("{}", table::render(&rows));
+    output::text(&table::render(&rows));
     Ok(())
 }
 

@@ -33,6 +33,9 @@ pub fn start(filter: &str) -> Result<(), String> {
             .map_err(|error| format!("the log filter for {library} cannot be read: {error}"))?;
         filter = filter.add_directive(directive);
     }
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let json = tracing_subscriber::fmt().json();
+    // It would be told on standard error, which is what cannot be written to.
+    let json = json.log_internal_errors(false);
+    json.with_env_filter(filter).with_writer(std::io::stderr).init();
     Ok(())
 }

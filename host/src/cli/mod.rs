@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod integration;
 mod logging;
+mod output;
 mod progress;
 mod serve;
 mod sync;
@@ -102,7 +103,7 @@ impl Context {
         if self.json {
             self.line(json);
         } else {
-            println!("{}", words());
+            output::line(&words());
         }
     }
 
@@ -110,15 +111,22 @@ impl Context {
     #[expect(clippy::unused_self, reason = "reads as `answer` and `say` do")]
     fn line(&self, json: &impl serde::Serialize) {
         match serde_json::to_string(json) {
-            Ok(line) => println!("{line}"),
-            Err(error) => eprintln!("sluice: an answer has no JSON form: {error}"),
+            Ok(line) => output::line(&line),
+            Err(error) => output::note(&format!("sluice: an answer has no JSON form: {error}")),
         }
     }
 
-    /// Tells people something that scripts do not ask for.
+    /// Prints a part of the answer that is for people only.
+    fn tell(&self, words: &str) {
+        if !self.json {
+            output::line(words);
+        }
+    }
+
+    /// Tells people, on standard error, something that scripts do not ask for.
     fn say(&self, words: &str) {
         if !self.json {
-            eprintln!("{words}");
+            output::note(words);
         }
     }
 }
@@ -164,18 +172,20 @@ impl<T, E: ErrorCode> OrFail<T> for std::result::Result<T, E> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "sluice", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "sluice", &mut script);
+        output::text(&String::from_utf8_lossy(&script));
         return ExitCode::SUCCESS;
     }
     if let Err(message) = logging::start(&cli.log) {
-        eprintln!("sluice: log-filter-invalid: {message}");
+        output::note(&format!("sluice: log-filter-invalid: {message}"));
         return ExitCode::from(2);
     }
     let json = cli.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("sluice: the program could not start its threads: {error}");
+            output::note(&format!("sluice: threads-not-started: the system gives no threads ({error}); end other programs, or raise its limits"));
             return ExitCode::FAILURE;
         }
     };
@@ -183,9 +193,9 @@ pub fn main() -> ExitCode {
         Ok(end) => end.into(),
         Err(failure) => {
             if json {
-                println!("{}", serde_json::json!({ "error": failure }));
+                output::line(&serde_json::json!({ "error": failure }).to_string());
             } else {
-                eprintln!("sluice: {}: {}", failure.code, failure.message);
+                output::note(&format!("sluice: {}: {}", failure.code, failure.message));
             }
             ExitCode::FAILURE
         }

@@ -1,12 +1,12 @@
 //! `sluice serve`: does full syncs as they are accepted, until it is told to stop.
 
-use super::{Context, End, Opened, Result};
+use super::{Context, End, Opened, OrFail, Result};
 use crate::error::Failure;
 
 /// Serves until SIGTERM or ctrl-c. Runs that are active then are gone on with at the next start.
 pub async fn run(context: &Context) -> Result<End> {
     let opened = Opened::new(context)?;
-    let Some(_lock) = opened.lock()? else {
+    let Some(lock) = opened.lock()? else {
         return Err(Failure {
             code: "data-dir-in-use".to_owned(),
             message: format!(
@@ -15,11 +15,17 @@ pub async fn run(context: &Context) -> Result<End> {
             ),
         });
     };
+    opened.data.clear_spool(&lock).or_fail()?;
+    // Runs end with the program's threads, after this function. Until then nobody else may work on them:
+    // the system gives the lock back when the process has ended.
+    std::mem::forget(lock);
     let service = opened.service()?;
-    context.say(&format!(
-        "serving {}; ctrl-c stops, and what is interrupted is gone on with",
-        context.data.display()
-    ));
+    context.answer(&serde_json::json!({ "serving": context.data }), || {
+        format!(
+            "serving {}; ctrl-c stops, and what is interrupted then is gone on with at the next start",
+            context.data.display()
+        )
+    });
     tokio::select! {
         () = service.serve() => {}
         () = asked_to_stop() => context.say("stopped"),

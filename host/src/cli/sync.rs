@@ -3,16 +3,27 @@
 //! A run is accepted in the store first. If no other process holds the data directory, this one does
 //! the run; otherwise that one does, and this one watches.
 
+use std::convert::Infallible;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
 use clap::Subcommand;
 
-use super::{Context, End, Opened, OrFail, Result, progress, table};
+use super::{Context, End, Opened, OrFail, Result, output, progress, table};
 use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::run::{Outcome, Phase, Run, RunId};
+use crate::store::StoreError;
 
 /// How many contacts are taken from the store at once, when they are listed.
 const TAKE: u32 = 500;
+
+/// How many are listed on a terminal, where more would push the result table out of sight.
+const FEW: u32 = 50;
+
+/// How often is looked whether a run that another process does has ended, or that process has.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// What can be done with full syncs.
 #[derive(Debug, Subcommand)]
@@ -25,7 +36,8 @@ pub enum Command {
         #[arg(long)]
         forced: bool,
     },
-    /// Watch a full sync to its end. Ctrl-c stops watching, not the run.
+    /// Watch the active full sync to its end, and go on with it if it was interrupted. Ctrl-c stops
+    /// watching; a run that this command went on with is interrupted again.
     Watch {
         /// Which integration.
         integration: String,
@@ -35,19 +47,20 @@ pub enum Command {
         /// Which integration.
         integration: String,
     },
-    /// Show the results of a full sync.
+    /// Show the results of a full sync: what the contacts came to, and who was rejected, with the reason.
     Show {
         /// Which integration.
         integration: String,
         /// Which run; left out: the last.
         #[arg(long)]
         run: Option<i64>,
-        /// List contacts of this outcome: created, updated, unchanged, excluded or rejected.
+        /// List contacts of this outcome instead of the rejected ones: created, updated, unchanged, excluded or rejected.
         #[arg(long, value_parser = outcome)]
         outcome: Option<Outcome>,
-        /// List at most this many contacts and discarded records.
-        #[arg(long, default_value_t = 1_000_000)]
-        limit: u32,
+        /// List at most this many contacts, and as many discarded records; left out: 50 on a terminal,
+        /// else all.
+        #[arg(long)]
+        limit: Option<u32>,
     },
     /// List an integration's full syncs, the newest first.
     List {
@@ -85,15 +98,21 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         Command::Show { integration, run, outcome, limit } => {
             let integration = IntegrationId(integration);
             let run = match run {
-                Some(number) => opened.store.run(RunId(number)).await.or_fail()?,
+                Some(number) => one(&opened, &integration, RunId(number)).await?,
                 None => last(&opened, &integration).await?,
             };
+            let few = !context.json && std::io::stdout().is_terminal();
+            let limit = limit.unwrap_or(if few { FEW } else { u32::MAX });
             show(context, &opened, &run, outcome, limit).await?;
             Ok(End::Success)
         }
         Command::List { integration } => {
             let integration = opened.integration(&IntegrationId(integration)).await?;
-            for run in opened.store.runs(&integration.id, 100).await.or_fail()? {
+            let runs = opened.store.runs(&integration.id, 100).await.or_fail()?;
+            if runs.is_empty() {
+                context.say(&none_yet(&integration.id));
+            }
+            for run in runs {
                 context.answer(&run, || format!("  run {}: {}", run.id, one_line(&run)));
             }
             Ok(End::Success)
@@ -104,30 +123,54 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
 async fn start(context: &Context, opened: &Opened, integration: &IntegrationId, forced: bool) -> Result<End> {
     opened.integration(integration).await?;
     let run = opened.store.accept_run(integration, forced).await.or_fail()?;
-    let watching = async {
-        let run = follow(context, opened, run.id, true).await?;
-        finish(context, opened, &run).await
-    };
-    watching.await
+    let run = follow(context, opened, run.id, true).await?;
+    finish(context, opened, &run).await
 }
 
 /// Sees a run to its end: does it here unless another process does. `ours`: ctrl-c cancels the run.
 pub async fn follow(context: &Context, opened: &Opened, id: RunId, ours: bool) -> Result<Run> {
-    let doing = async {
-        let Some(_lock) = opened.lock()? else { return Ok(()) };
-        opened.service()?.execute(id).await.or_fail().map(|_| ())
-    };
-    let cancelling = async {
-        if ours && tokio::signal::ctrl_c().await.is_ok() {
-            context.say("cancelling...");
-            opened.store.request_cancel(id).await.or_fail()?;
-        }
-        std::future::pending::<Result<()>>().await
-    };
     let watching = progress::watch(opened.store.as_ref(), id, context.json);
     tokio::select! {
-        both = futures::future::try_join(doing, watching) => both.map(|((), run)| run),
-        failed = cancelling => failed.and_then(|()| Err(Failure { code: "interrupted".into(), message: "interrupted".into() })),
+        both = futures::future::try_join(do_it(context, opened, id), watching) => both.map(|((), run)| run),
+        Err(failure) = cancel_on_ctrl_c(context, opened, id), if ours => Err(failure),
+    }
+}
+
+/// Does a run, unless a process that holds the data folder does. That one may end before the run does, or
+/// may be there for another integration's run only: so it is looked again.
+async fn do_it(context: &Context, opened: &Opened, id: RunId) -> Result<()> {
+    let mut told = false;
+    loop {
+        if let Some(lock) = opened.lock()? {
+            opened.data.clear_spool(&lock).or_fail()?;
+            return opened.service()?.execute(id).await.or_fail().map(|_| ());
+        }
+        if !told {
+            context.say("another sluice process works on this data folder; this command watches");
+            told = true;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        if !opened.store.run(id).await.or_fail()?.phase.is_active() {
+            return Ok(());
+        }
+    }
+}
+
+async fn cancel_on_ctrl_c(context: &Context, opened: &Opened, id: RunId) -> Result<Infallible> {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without the handler ctrl-c ends the process, and the run can be gone on with.
+        return std::future::pending().await;
+    }
+    context.say("cancelling; ctrl-c again does not wait for it");
+    opened.store.request_cancel(id).await.or_fail()?;
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Err(Failure {
+            code: "cancel-not-awaited".to_owned(),
+            message: format!(
+                "stopped before run {id} had ended; it is marked as cancelled, and ends when it is gone on with"
+            ),
+        }),
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -156,22 +199,23 @@ pub async fn summary(opened: &Opened, run: &Run) -> Result<()> {
     if counters.pending() > 0 {
         rows.push(vec!["not written".into(), table::number(counters.pending())]);
     }
-    println!("Run {}: {}", run.id, one_line(run));
-    print!("{}", table::render_numbers(&rows));
+    output::line(&format!("Run {}: {}", run.id, one_line(run)));
+    output::text(&table::render_numbers(&rows));
     let reasons = opened.store.reasons(run.id).await.or_fail()?;
     if !reasons.is_empty() {
-        println!("Reasons");
+        output::line("Reasons");
         let rows: Vec<Vec<String>> = reasons
             .into_iter()
             .map(|(outcome, code, count)| vec![format!("{} {code}", outcome.as_str()), table::number(count)])
             .collect();
-        print!("{}", table::render_numbers(&rows));
+        output::text(&table::render_numbers(&rows));
     }
     if counters.discarded > 0 {
-        println!(
-            "{} records of the CRM were discarded; `sluice sync show {}` lists them",
-            counters.discarded, run.integration
-        );
+        output::line(&format!(
+            "{} other records of the CRM could not be used; `sluice sync show {}` lists them",
+            table::number(counters.discarded),
+            run.integration
+        ));
     }
     Ok(())
 }
@@ -191,7 +235,7 @@ async fn show(
     let listed = outcome.unwrap_or(Outcome::Rejected);
     let mut after: Option<ContactId> = None;
     let mut left = limit;
-    while left > 0 {
+    while left > 0 && !output::is_unread() {
         let contacts = opened
             .store
             .run_contacts(run.id, Some(listed), after.as_ref(), left.min(TAKE))
@@ -199,7 +243,7 @@ async fn show(
             .or_fail()?;
         let Some(last) = contacts.last() else { break };
         if after.is_none() && !context.json {
-            println!("Contacts: {}", listed.as_str());
+            output::line(&format!("Contacts: {}", listed.as_str()));
         }
         after = Some(last.contact.clone());
         left = left.saturating_sub(u32::try_from(contacts.len()).unwrap_or(u32::MAX));
@@ -214,11 +258,18 @@ async fn show(
             });
         }
     }
+    let more = run.counters.clone().of(listed).saturating_sub(u64::from(limit));
+    if more > 0 && !context.json {
+        output::line(&format!("  ... and {} more; `--limit` says how many are listed", table::number(more)));
+    }
     let discards = opened.store.discards(run.id, limit).await.or_fail()?;
     if !discards.is_empty() && !context.json {
-        println!("Discarded records");
+        output::line("Discarded records");
     }
     for discard in discards {
+        if output::is_unread() {
+            break;
+        }
         context.answer(&discard, || {
             format!("  {}  {}", discard.subject.as_deref().unwrap_or("a record"), discard.message)
         });
@@ -245,8 +296,22 @@ async fn last(opened: &Opened, integration: &IntegrationId) -> Result<Run> {
     opened.integration(integration).await?;
     opened.store.runs(integration, 1).await.or_fail()?.into_iter().next().ok_or_else(|| Failure {
         code: "run-none".to_owned(),
-        message: format!("{integration} has had no full sync; `sluice sync start {integration}` starts one"),
+        message: none_yet(integration),
     })
+}
+
+fn none_yet(integration: &IntegrationId) -> String {
+    format!("{integration} has had no full sync yet; `sluice sync start {integration}` starts one")
+}
+
+/// A run by its number, if it is the integration's.
+async fn one(opened: &Opened, integration: &IntegrationId, id: RunId) -> Result<Run> {
+    opened.integration(integration).await?;
+    let run = opened.store.run(id).await.or_fail()?;
+    if run.integration != *integration {
+        return Err(Failure::from(&StoreError::NoRun(id)));
+    }
+    Ok(run)
 }
 
 async fn active(opened: &Opened, integration: &IntegrationId) -> Result<RunId> {

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// Letters in a cell: two of them and their names fit beside each other on a wide terminal.
+const CELL: usize = 40;
+
 /// Lines up columns: the first row is the heading. Columns are as wide as their widest cell, but for
 /// the last, which is not padded.
 pub fn render(rows: &[Vec<String>]) -> String {
@@ -20,6 +23,17 @@ pub fn render(rows: &[Vec<String>]) -> String {
         }
         text.push_str(line.trim_end());
         text.push('\n');
+    }
+    text
+}
+
+/// A value that fits into a cell: one line, cut with an ellipsis.
+pub fn cell(value: &str) -> String {
+    let mut letters = value.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let mut text: String = letters.by_ref().take(CELL).collect();
+    if letters.next().is_some() {
+        text.pop();
+        text.push('…');
     }
     text
 }
@@ -57,6 +71,13 @@ mod tests {
     fn columns_line_up_whatever_they_hold() {
         let rows = vec![vec!["id".into(), "name".into()], vec!["åäö-long".into(), "x".into()]];
         assert_eq!(render(&rows), "  id        name\n  åäö-long  x\n");
+    }
+
+    #[test]
+    fn a_long_cell_ends_in_an_ellipsis() {
+        assert_eq!(cell("short\nlines"), "short lines");
+        assert_eq!(cell(&"å".repeat(40)), "å".repeat(40));
+        assert_eq!(cell(&"å".repeat(41)), format!("{}…", "å".repeat(39)));
     }
 
     #[test]

@@ -3,8 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod cancel;
+mod apply;
+mod commands;
+mod disk;
+mod doctor;
 mod expected;
 mod memory;
 mod people;
 mod resume;
+mod processes;
 mod rig;
+mod secrecy;
+mod together;
