@@ -2,16 +2,16 @@
 //! real HTTP servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-mod cancel;
 mod apply;
+mod cancel;
 mod commands;
 mod disk;
 mod doctor;
 mod expected;
 mod memory;
 mod people;
-mod resume;
 mod processes;
+mod resume;
 mod rig;
 mod secrecy;
 mod together;
