@@ -1,11 +1,12 @@
 //! Which consents to write, pure: from what the CRM answers, what APSIS One has, and what we wrote last.
 //!
 //! Fails closed. Never an opt-in that the CRM did not give; never an opt-in over an opt-out that is
-//! newer than the CRM's answer or whose age is unknown; opt-outs come before opt-ins.
+//! newer than the CRM's answer or whose age is unknown; opt-outs come before opt-ins. In doubt whether
+//! an opt-in was ours, what the CRM no longer says is opted out.
 
 use jiff::Timestamp;
 
-use super::inferred::SOURCE;
+use super::inferred::{SOURCE, is_ours};
 use crate::contact::Channel;
 use crate::profile::{Answer, ConsentType, KnownConsent, TopicId, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
@@ -40,15 +41,20 @@ impl ConsentPlan {
 /// Plans a profile's consents.
 ///
 /// `known`: what APSIS One has; none if there is no profile. `last_written`: the consents of the
-/// intent that was last written for this contact.
+/// intent that was last written for this contact. `unsettled`: an earlier run may have written other
+/// consents than `last_written` says.
 ///
 /// An opt-out that we made ourselves (its source says so) because of an earlier answer of the CRM is
 /// as old as that answer: it yields to a later one. Any other opt-out yields only to an answer whose
 /// date is later than the opt-out's.
+///
+/// What the CRM says nothing about is opted out if the opt-in is ours or may be: we wrote it last, its
+/// source is us, or a run was cut off.
 pub fn plan(
     wanted: &[WantedConsent],
     known: Option<&[KnownConsent]>,
     last_written: Option<&[WantedConsent]>,
+    unsettled: bool,
 ) -> ConsentPlan {
     let mut plan = ConsentPlan::default();
     for want in wanted {
@@ -70,7 +76,11 @@ pub fn plan(
             (Answer::Refused(_), Some(found)) if found.state == ConsentType::OptOut => {}
             (Answer::Refused(_), _) => plan.opt_outs.push(step),
             (Answer::Unsaid, Some(found)) => {
-                if found.state != ConsentType::OptOut && matches!(last, Some(Answer::Given(_))) {
+                // Its source tells even when the ledger is lost: the integration was deleted and applied again.
+                let may_be_ours = unsettled
+                    || matches!(last, Some(Answer::Given(_)))
+                    || found.source.as_deref() == Some(SOURCE);
+                if found.state != ConsentType::OptOut && may_be_ours {
                     plan.opt_outs.push(step);
                 }
             }
@@ -103,13 +113,14 @@ fn is_newer(at: Option<Timestamp>, opt_out: &KnownConsent, last: Option<Answer>)
     if dated(opt_out.modified_at) {
         return true;
     }
-    if opt_out.source.as_deref() != Some(SOURCE) {
-        return false;
-    }
+    let source = opt_out.source.as_deref();
     match last {
-        // Both dated: the dates decide. Else the answer has changed since we acted on it.
-        Some(Answer::Refused(before)) => at.is_none() || before.is_none() || dated(before),
-        Some(Answer::Unsaid) => true,
+        // Undated then: the answer has changed since we acted on it. Dated then: the dates decide, and an
+        // undated yes may be older than the refusal.
+        Some(Answer::Refused(before)) => is_ours(source) && (before.is_none() || dated(before)),
+        // We opt out what is not said by single calls only, under our own name; an import's opt-out is
+        // likely to be somebody else's.
+        Some(Answer::Unsaid) => source == Some(SOURCE),
         Some(Answer::Given(_)) | None => false,
     }
 }
@@ -119,7 +130,7 @@ fn withheld(want: &WantedConsent) -> Reason {
         ReasonCode::OptedOutInApsis,
         want.topic.0.clone(),
         format!(
-            "the recipient opted out of {} by {} in APSIS One, and the CRM's consent is not known to be newer: not opted in again. Record the consent anew in the CRM, with its date",
+            "{} by {} is opted out in APSIS One, and the CRM's consent is not known to be newer: not opted in again. Record the consent anew in the CRM, with its date",
             want.topic, want.channel
         ),
     )
@@ -163,10 +174,14 @@ mod tests {
     #[test]
     fn given_opts_in_where_nothing_is_known_and_leaves_what_is_opted_in() {
         let given = want(Answer::Given(at(5)));
-        assert_eq!(counts(&plan(&given, None, None)), OPT_IN);
-        assert_eq!(counts(&plan(&given, Some(&[]), None)), OPT_IN);
+        assert_eq!(counts(&plan(&given, None, None, false)), OPT_IN);
+        assert_eq!(counts(&plan(&given, Some(&[]), None, false)), OPT_IN);
         for state in [ConsentType::OptIn, ConsentType::ConfirmedOptIn, ConsentType::PendingOptIn] {
-            assert_eq!(counts(&plan(&given, Some(&known(state, at(1), None)), None)), NOTHING, "{state:?}");
+            assert_eq!(
+                counts(&plan(&given, Some(&known(state, at(1), None)), None, false)),
+                NOTHING,
+                "{state:?}"
+            );
         }
     }
 
@@ -181,7 +196,7 @@ mod tests {
             (None, at(4), WITHHELD),
             (None, None, WITHHELD),
         ] {
-            let found = plan(&want(Answer::Given(given)), Some(&opted_out(modified)), None);
+            let found = plan(&want(Answer::Given(given)), Some(&opted_out(modified)), None, false);
             assert_eq!(counts(&found), expected, "{given:?} {modified:?}");
         }
     }
@@ -194,41 +209,100 @@ mod tests {
             (None, Answer::Unsaid, OPT_IN),
             (at(5), Answer::Refused(at(4)), OPT_IN),
             (at(5), Answer::Refused(at(6)), WITHHELD),
+            (at(5), Answer::Refused(None), OPT_IN),
+            (None, Answer::Refused(at(4)), WITHHELD),
             (None, Answer::Given(None), WITHHELD),
         ] {
-            let found = plan(&want(Answer::Given(given)), Some(&ours), Some(&want(last)));
+            let found = plan(&want(Answer::Given(given)), Some(&ours), Some(&want(last)), false);
             assert_eq!(counts(&found), expected, "{given:?} {last:?}");
         }
-        assert_eq!(counts(&plan(&want(Answer::Given(None)), Some(&ours), None)), WITHHELD);
+        assert_eq!(counts(&plan(&want(Answer::Given(None)), Some(&ours), None, false)), WITHHELD);
         let theirs = known(ConsentType::OptOut, at(100), Some("Unsubscribe page"));
-        let found = plan(&want(Answer::Given(None)), Some(&theirs), Some(&want(Answer::Refused(None))));
+        let found =
+            plan(&want(Answer::Given(None)), Some(&theirs), Some(&want(Answer::Refused(None))), false);
         assert_eq!(counts(&found), WITHHELD);
     }
 
     #[test]
     fn refused_opts_out_whatever_is_known() {
         let refused = want(Answer::Refused(None));
-        assert_eq!(counts(&plan(&refused, None, None)), OPT_OUT);
+        assert_eq!(counts(&plan(&refused, None, None, false)), OPT_OUT);
         for state in [ConsentType::OptIn, ConsentType::ConfirmedOptIn, ConsentType::PendingOptIn] {
-            assert_eq!(counts(&plan(&refused, Some(&known(state, at(9), None)), None)), OPT_OUT, "{state:?}");
+            assert_eq!(
+                counts(&plan(&refused, Some(&known(state, at(9), None)), None, false)),
+                OPT_OUT,
+                "{state:?}"
+            );
         }
-        assert_eq!(counts(&plan(&refused, Some(&known(ConsentType::OptOut, None, None)), None)), NOTHING);
+        let out = known(ConsentType::OptOut, None, None);
+        assert_eq!(counts(&plan(&refused, Some(&out), None, false)), NOTHING);
     }
 
     #[test]
     fn unsaid_withdraws_only_what_we_had_given() {
         let unsaid = want(Answer::Unsaid);
-        let opted_in = known(ConsentType::OptIn, at(1), None);
-        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), None)), NOTHING);
-        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), Some(&want(Answer::Unsaid)))), NOTHING);
-        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), Some(&want(Answer::Given(None))))), OPT_OUT);
-        assert_eq!(counts(&plan(&unsaid, None, Some(&want(Answer::Given(None))))), NOTHING);
+        for theirs in [None, Some("Signup form"), Some("Import")] {
+            let opted_in = known(ConsentType::OptIn, at(1), theirs);
+            for (last, expected) in [
+                (None, NOTHING),
+                (Some(Answer::Unsaid), NOTHING),
+                (Some(Answer::Refused(None)), NOTHING),
+                (Some(Answer::Given(None)), OPT_OUT),
+            ] {
+                let last = last.map(want);
+                let found = plan(&unsaid, Some(&opted_in), last.as_deref(), false);
+                assert_eq!(counts(&found), expected, "{theirs:?} {last:?}");
+            }
+        }
+        assert_eq!(counts(&plan(&unsaid, None, Some(&want(Answer::Given(None))), false)), NOTHING);
+    }
+
+    #[test]
+    fn unsaid_withdraws_what_is_opted_in_under_our_name_though_the_ledger_is_lost() {
+        let unsaid = want(Answer::Unsaid);
+        let ours = known(ConsentType::OptIn, at(1), Some(SOURCE));
+        for last in [None, Some(want(Answer::Unsaid))] {
+            assert_eq!(counts(&plan(&unsaid, Some(&ours), last.as_deref(), false)), OPT_OUT);
+        }
+        let out = known(ConsentType::OptOut, at(1), Some(SOURCE));
+        assert_eq!(counts(&plan(&unsaid, Some(&out), None, false)), NOTHING);
+    }
+
+    #[test]
+    fn unsaid_withdraws_any_opt_in_where_an_earlier_run_is_unsettled() {
+        let unsaid = want(Answer::Unsaid);
+        for state in [ConsentType::OptIn, ConsentType::ConfirmedOptIn, ConsentType::PendingOptIn] {
+            let found = known(state, at(1), Some("Signup form"));
+            for last in [None, Some(want(Answer::Unsaid)), Some(want(Answer::Refused(None)))] {
+                assert_eq!(counts(&plan(&unsaid, Some(&found), last.as_deref(), true)), OPT_OUT, "{state:?}");
+            }
+        }
+        let out = known(ConsentType::OptOut, at(1), None);
+        assert_eq!(counts(&plan(&unsaid, Some(&out), None, true)), NOTHING);
+        assert_eq!(counts(&plan(&unsaid, None, None, true)), NOTHING);
+    }
+
+    #[test]
+    fn an_opt_out_by_our_import_is_ours_where_we_last_wrote_a_refusal() {
+        let imported = known(ConsentType::OptOut, at(100), Some("Import"));
+        for (given, last, expected) in [
+            (None, Some(Answer::Refused(None)), OPT_IN),
+            (at(5), Some(Answer::Refused(at(4))), OPT_IN),
+            (at(5), Some(Answer::Refused(at(6))), WITHHELD),
+            (None, Some(Answer::Unsaid), WITHHELD),
+            (None, Some(Answer::Given(None)), WITHHELD),
+            (None, None, WITHHELD),
+        ] {
+            let last = last.map(want);
+            let found = plan(&want(Answer::Given(given)), Some(&imported), last.as_deref(), false);
+            assert_eq!(counts(&found), expected, "{given:?} {last:?}");
+        }
     }
 
     #[test]
     fn should_one_subscription_be_wanted_both_ways_the_refusal_holds() {
         let both = [want(Answer::Given(None)), want(Answer::Refused(None))].concat();
-        assert_eq!(counts(&plan(&both, None, None)), OPT_OUT);
+        assert_eq!(counts(&plan(&both, None, None, false)), OPT_OUT);
     }
 
     fn answers() -> impl Strategy<Value = Answer> {
@@ -256,13 +330,14 @@ mod tests {
             ConsentType::PendingOptIn,
             ConsentType::ConfirmedOptIn,
         ]);
-        let one = (0u8..3, any::<bool>(), kind, prop::option::of(0i64..6), any::<bool>()).prop_map(
-            |(topic, email, state, modified, ours)| KnownConsent {
+        let sources = prop::sample::select(vec![SOURCE, "Import", "somebody"]);
+        let one = (0u8..3, any::<bool>(), kind, prop::option::of(0i64..6), sources).prop_map(
+            |(topic, email, state, modified, source)| KnownConsent {
                 topic: TopicId(format!("topic-{topic}")),
                 channel: if email { Channel::Email } else { Channel::Sms },
                 state,
                 modified_at: modified.map(|second| Timestamp::from_second(second).unwrap()),
-                source: Some(if ours { SOURCE } else { "somebody" }.to_owned()),
+                source: Some(source.to_owned()),
             },
         );
         prop::collection::vec(one, 0..7)
@@ -275,9 +350,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_opt_in_without_an_answer_that_gives(
-            wanted in wanted(), known in prop::option::of(states()), last in prop::option::of(wanted())
+            wanted in wanted(), known in prop::option::of(states()), last in prop::option::of(wanted()),
+            unsettled in any::<bool>()
         ) {
-            let plan = plan(&wanted, known.as_deref(), last.as_deref());
+            let plan = plan(&wanted, known.as_deref(), last.as_deref(), unsettled);
             for step in &plan.opt_ins {
                 let of_step = || wanted.iter().filter(|want| is_for(step, &want.topic, want.channel));
                 let is_given = of_step().any(|want| matches!(want.answer, Answer::Given(_)));
@@ -288,15 +364,16 @@ mod tests {
 
         #[test]
         fn no_opt_in_over_somebody_elses_opt_out_that_is_not_known_to_be_older(
-            wanted in wanted(), known in states(), last in prop::option::of(wanted())
+            wanted in wanted(), known in states(), last in prop::option::of(wanted()),
+            unsettled in any::<bool>()
         ) {
-            let plan = plan(&wanted, Some(&known), last.as_deref());
+            let plan = plan(&wanted, Some(&known), last.as_deref(), unsettled);
             for step in &plan.opt_ins {
                 let opt_out = known.iter().find(|state| {
                     is_for(step, &state.topic, state.channel) && state.state == ConsentType::OptOut
                 });
                 let Some(opt_out) = opt_out else { continue };
-                if opt_out.source.as_deref() == Some(SOURCE) {
+                if is_ours(opt_out.source.as_deref()) {
                     prop_assert!(opt_out.modified_at.is_some() || last.is_some());
                     continue;
                 }
@@ -310,9 +387,10 @@ mod tests {
 
         #[test]
         fn a_refusal_always_ends_opted_out(
-            wanted in wanted(), known in states(), last in prop::option::of(wanted())
+            wanted in wanted(), known in states(), last in prop::option::of(wanted()),
+            unsettled in any::<bool>()
         ) {
-            let plan = plan(&wanted, Some(&known), last.as_deref());
+            let plan = plan(&wanted, Some(&known), last.as_deref(), unsettled);
             for want in wanted.iter().filter(|want| matches!(want.answer, Answer::Refused(_))) {
                 let is_out = known.iter().any(|state| {
                     state.topic == want.topic && state.channel == want.channel && state.state == ConsentType::OptOut
@@ -328,13 +406,16 @@ mod tests {
         ) {
             let unsaid: Vec<WantedConsent> =
                 last.iter().map(|want| WantedConsent { answer: Answer::Unsaid, ..want.clone() }).collect();
-            let plan = plan(&unsaid, Some(&known), Some(&last));
+            let plan = plan(&unsaid, Some(&known), Some(&last), false);
             prop_assert!(plan.opt_ins.is_empty());
             for step in &plan.opt_outs {
                 let given = last.iter().any(|want| {
                     is_for(step, &want.topic, want.channel) && matches!(want.answer, Answer::Given(_))
                 });
-                prop_assert!(given);
+                let ours = known.iter().any(|state| {
+                    is_for(step, &state.topic, state.channel) && state.source.as_deref() == Some(SOURCE)
+                });
+                prop_assert!(given || ours);
             }
         }
     }

@@ -191,7 +191,7 @@ fn says_nothing(staged: &Staged) -> bool {
 /// What is to be done about this contact's consents, given what APSIS One has.
 pub fn plan(staged: &Staged, known: Option<&[KnownConsent]>) -> ConsentPlan {
     let last_written = staged.last_written.as_ref().map(|intent| intent.consents.as_slice());
-    consents::plan(&staged.intent.consents, known, last_written)
+    consents::plan(&staged.intent.consents, known, last_written, false)
 }
 
 /// Sets consents in order. Returns why, for each that APSIS One refused.
