@@ -173,7 +173,7 @@ async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch
     if batch.state == BatchState::Chosen {
         let mut file = write_file(store, line, run, &batch).await?;
         if file.rows() > 0 {
-            match line.target.start_import(&mut file).await {
+            match start_import(line, &mut file).await {
                 Ok(id) => batch.import_id = Some(id.0),
                 Err(error) => {
                     go_on(&error)?;
@@ -201,6 +201,13 @@ async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch
     }
     batch.state = BatchState::Ended;
     Ok(store.put_batch(run, &batch).await?)
+}
+
+async fn start_import(line: &Line, file: &mut ImportFile) -> Result<ImportId, ApsisError> {
+    let begun = line.target.begin_import(file).await?;
+    let id = begun.id().clone();
+    line.target.upload_import(begun, file).await?;
+    Ok(id)
 }
 
 /// Asks until an import has ended, or takes longer than is sane.
