@@ -250,7 +250,7 @@ pub struct RunContact {
 pub enum BatchState {
     /// Its contacts are chosen; APSIS One may not know of it.
     Chosen,
-    /// The file is uploaded; APSIS One works on it.
+    /// APSIS One has begun it; its file is uploaded, or about to be.
     Uploaded,
     /// APSIS One says that it ended, well or not: what it did is to be read back.
     Ended,

@@ -1,11 +1,12 @@
 //! Which consents to write, pure: from what the CRM answers, what APSIS One has, and what we wrote last.
 //!
 //! Fails closed. Never an opt-in that the CRM did not give; never an opt-in over an opt-out that is
-//! newer than the CRM's answer or whose age is unknown; opt-outs come before opt-ins.
+//! newer than the CRM's answer or whose age is unknown; opt-outs come before opt-ins. In doubt whether
+//! an opt-in was ours, what the CRM no longer says is opted out.
 
 use jiff::Timestamp;
 
-use super::inferred::SOURCE;
+use super::inferred::{SOURCE, is_ours};
 use crate::contact::Channel;
 use crate::profile::{Answer, ConsentType, KnownConsent, TopicId, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
@@ -45,6 +46,9 @@ impl ConsentPlan {
 /// An opt-out that we made ourselves (its source says so) because of an earlier answer of the CRM is
 /// as old as that answer: it yields to a later one. Any other opt-out yields only to an answer whose
 /// date is later than the opt-out's.
+///
+/// What the CRM says nothing about is opted out if the opt-in is ours or may be: we wrote it last, or its
+/// source is us.
 pub fn plan(
     wanted: &[WantedConsent],
     known: Option<&[KnownConsent]>,
@@ -70,7 +74,10 @@ pub fn plan(
             (Answer::Refused(_), Some(found)) if found.state == ConsentType::OptOut => {}
             (Answer::Refused(_), _) => plan.opt_outs.push(step),
             (Answer::Unsaid, Some(found)) => {
-                if found.state != ConsentType::OptOut && matches!(last, Some(Answer::Given(_))) {
+                // Its source tells even when the ledger is lost: the integration was deleted and applied again.
+                let may_be_ours =
+                    matches!(last, Some(Answer::Given(_))) || found.source.as_deref() == Some(SOURCE);
+                if found.state != ConsentType::OptOut && may_be_ours {
                     plan.opt_outs.push(step);
                 }
             }
@@ -103,13 +110,14 @@ fn is_newer(at: Option<Timestamp>, opt_out: &KnownConsent, last: Option<Answer>)
     if dated(opt_out.modified_at) {
         return true;
     }
-    if opt_out.source.as_deref() != Some(SOURCE) {
-        return false;
-    }
+    let source = opt_out.source.as_deref();
     match last {
-        // Both dated: the dates decide. Else the answer has changed since we acted on it.
-        Some(Answer::Refused(before)) => at.is_none() || before.is_none() || dated(before),
-        Some(Answer::Unsaid) => true,
+        // Undated then: the answer has changed since we acted on it. Dated then: the dates decide, and an
+        // undated yes may be older than the refusal.
+        Some(Answer::Refused(before)) => is_ours(source) && (before.is_none() || dated(before)),
+        // We opt out what is not said by single calls only, under our own name; an import's opt-out is
+        // likely to be somebody else's.
+        Some(Answer::Unsaid) => source == Some(SOURCE),
         Some(Answer::Given(_)) | None => false,
     }
 }
@@ -119,7 +127,7 @@ fn withheld(want: &WantedConsent) -> Reason {
         ReasonCode::OptedOutInApsis,
         want.topic.0.clone(),
         format!(
-            "the recipient opted out of {} by {} in APSIS One, and the CRM's consent is not known to be newer: not opted in again. Record the consent anew in the CRM, with its date",
+            "{} by {} is opted out in APSIS One, and the CRM's consent is not known to be newer: not opted in again. Record the consent anew in the CRM, with its date",
             want.topic, want.channel
         ),
     )
@@ -194,6 +202,8 @@ mod tests {
             (None, Answer::Unsaid, OPT_IN),
             (at(5), Answer::Refused(at(4)), OPT_IN),
             (at(5), Answer::Refused(at(6)), WITHHELD),
+            (at(5), Answer::Refused(None), OPT_IN),
+            (None, Answer::Refused(at(4)), WITHHELD),
             (None, Answer::Given(None), WITHHELD),
         ] {
             let found = plan(&want(Answer::Given(given)), Some(&ours), Some(&want(last)));
@@ -212,17 +222,55 @@ mod tests {
         for state in [ConsentType::OptIn, ConsentType::ConfirmedOptIn, ConsentType::PendingOptIn] {
             assert_eq!(counts(&plan(&refused, Some(&known(state, at(9), None)), None)), OPT_OUT, "{state:?}");
         }
-        assert_eq!(counts(&plan(&refused, Some(&known(ConsentType::OptOut, None, None)), None)), NOTHING);
+        let out = known(ConsentType::OptOut, None, None);
+        assert_eq!(counts(&plan(&refused, Some(&out), None)), NOTHING);
     }
 
     #[test]
     fn unsaid_withdraws_only_what_we_had_given() {
         let unsaid = want(Answer::Unsaid);
-        let opted_in = known(ConsentType::OptIn, at(1), None);
-        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), None)), NOTHING);
-        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), Some(&want(Answer::Unsaid)))), NOTHING);
-        assert_eq!(counts(&plan(&unsaid, Some(&opted_in), Some(&want(Answer::Given(None))))), OPT_OUT);
+        for theirs in [None, Some("Signup form"), Some("Import")] {
+            let opted_in = known(ConsentType::OptIn, at(1), theirs);
+            for (last, expected) in [
+                (None, NOTHING),
+                (Some(Answer::Unsaid), NOTHING),
+                (Some(Answer::Refused(None)), NOTHING),
+                (Some(Answer::Given(None)), OPT_OUT),
+            ] {
+                let last = last.map(want);
+                let found = plan(&unsaid, Some(&opted_in), last.as_deref());
+                assert_eq!(counts(&found), expected, "{theirs:?} {last:?}");
+            }
+        }
         assert_eq!(counts(&plan(&unsaid, None, Some(&want(Answer::Given(None))))), NOTHING);
+    }
+
+    #[test]
+    fn unsaid_withdraws_what_is_opted_in_under_our_name_though_the_ledger_is_lost() {
+        let unsaid = want(Answer::Unsaid);
+        let ours = known(ConsentType::OptIn, at(1), Some(SOURCE));
+        for last in [None, Some(want(Answer::Unsaid))] {
+            assert_eq!(counts(&plan(&unsaid, Some(&ours), last.as_deref())), OPT_OUT);
+        }
+        let out = known(ConsentType::OptOut, at(1), Some(SOURCE));
+        assert_eq!(counts(&plan(&unsaid, Some(&out), None)), NOTHING);
+    }
+
+    #[test]
+    fn an_opt_out_by_our_import_is_ours_where_we_last_wrote_a_refusal() {
+        let imported = known(ConsentType::OptOut, at(100), Some("Import"));
+        for (given, last, expected) in [
+            (None, Some(Answer::Refused(None)), OPT_IN),
+            (at(5), Some(Answer::Refused(at(4))), OPT_IN),
+            (at(5), Some(Answer::Refused(at(6))), WITHHELD),
+            (None, Some(Answer::Unsaid), WITHHELD),
+            (None, Some(Answer::Given(None)), WITHHELD),
+            (None, None, WITHHELD),
+        ] {
+            let last = last.map(want);
+            let found = plan(&want(Answer::Given(given)), Some(&imported), last.as_deref());
+            assert_eq!(counts(&found), expected, "{given:?} {last:?}");
+        }
     }
 
     #[test]
@@ -256,13 +304,14 @@ mod tests {
             ConsentType::PendingOptIn,
             ConsentType::ConfirmedOptIn,
         ]);
-        let one = (0u8..3, any::<bool>(), kind, prop::option::of(0i64..6), any::<bool>()).prop_map(
-            |(topic, email, state, modified, ours)| KnownConsent {
+        let sources = prop::sample::select(vec![SOURCE, "Import", "somebody"]);
+        let one = (0u8..3, any::<bool>(), kind, prop::option::of(0i64..6), sources).prop_map(
+            |(topic, email, state, modified, source)| KnownConsent {
                 topic: TopicId(format!("topic-{topic}")),
                 channel: if email { Channel::Email } else { Channel::Sms },
                 state,
                 modified_at: modified.map(|second| Timestamp::from_second(second).unwrap()),
-                source: Some(if ours { SOURCE } else { "somebody" }.to_owned()),
+                source: Some(source.to_owned()),
             },
         );
         prop::collection::vec(one, 0..7)
@@ -296,7 +345,7 @@ mod tests {
                     is_for(step, &state.topic, state.channel) && state.state == ConsentType::OptOut
                 });
                 let Some(opt_out) = opt_out else { continue };
-                if opt_out.source.as_deref() == Some(SOURCE) {
+                if is_ours(opt_out.source.as_deref()) {
                     prop_assert!(opt_out.modified_at.is_some() || last.is_some());
                     continue;
                 }
@@ -334,7 +383,10 @@ mod tests {
                 let given = last.iter().any(|want| {
                     is_for(step, &want.topic, want.channel) && matches!(want.answer, Answer::Given(_))
                 });
-                prop_assert!(given);
+                let ours = known.iter().any(|state| {
+                    is_for(step, &state.topic, state.channel) && state.source.as_deref() == Some(SOURCE)
+                });
+                prop_assert!(given || ours);
             }
         }
     }

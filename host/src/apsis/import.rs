@@ -1,4 +1,4 @@
-//! Profile import v2: start it, upload its file, ask how far it is.
+//! Profile import v2: begin it, upload its file, ask how far it is.
 //!
 //! APSIS One reports no rows: what an import did is to be read back (`export`, `compare`).
 
@@ -48,11 +48,32 @@ impl ImportState {
     }
 }
 
+/// An import that APSIS One has begun and that waits for its file.
+pub struct BegunImport {
+    id: ImportId,
+    /// Where the file goes, with the form fields that permit it.
+    upload: ImportStarted,
+}
+
+impl BegunImport {
+    /// Its id. Store it before the upload: what is uploaded is worked on, whoever still knows of it.
+    pub fn id(&self) -> &ImportId {
+        &self.id
+    }
+}
+
+impl fmt::Debug for BegunImport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The form fields are a permission to write.
+        out.debug_struct("BegunImport").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 impl Target {
-    /// Starts an import and uploads its file. Hold an import permit (`Client::running_import`) until it
-    /// has ended. If the answer to the start gets lost, APSIS One is left with an import that waits for
-    /// a file until its upload expires.
-    pub async fn start_import(&self, file: &mut ImportFile) -> Result<ImportId, ApsisError> {
+    /// Begins an import of such a file; `upload_import` is the second step. Hold an import permit
+    /// (`Client::running_import`) until it has ended. If the answer gets lost, APSIS One is left with an
+    /// import that waits for a file until its upload expires.
+    pub async fn begin_import(&self, file: &ImportFile) -> Result<BegunImport, ApsisError> {
         let path = ["v2", "audience", "sections", &self.scope.section.0, "imports"];
         let call = Call {
             method: Method::POST,
@@ -61,10 +82,15 @@ impl Target {
             ..Call::get(Operation::StartImport, &path)
         };
         let answer = self.client.send(&call).await?;
-        let started: ImportStarted =
+        let upload: ImportStarted =
             answer.read("it names no import_id, file_upload_url and file_upload_body")?;
-        self.upload(&started, file).await?;
-        Ok(ImportId(started.import_id))
+        Ok(BegunImport { id: ImportId(upload.import_id.clone()), upload })
+    }
+
+    /// Uploads the file of an import that was begun with it. May be tried again by itself: the upload
+    /// host takes one file under one name.
+    pub async fn upload_import(&self, begun: BegunImport, file: &mut ImportFile) -> Result<(), ApsisError> {
+        self.upload(&begun.upload, file).await
     }
 
     /// How far an import is.

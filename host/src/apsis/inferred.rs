@@ -14,6 +14,17 @@ use crate::profile::ConsentType;
 /// reading unchanged is our reading.
 pub const SOURCE: &str = "Sluice";
 
+/// Who an import sets consents as: its mapping takes no source (developer hub, "Import profiles"), and
+/// what is stored in its place is our reading. Another word only means that such an opt-out is taken for
+/// somebody else's, and stays.
+const IMPORT_SOURCE: &str = "Import";
+
+/// Whether a consent's source may be us. An import may also be somebody else's, so it counts only
+/// together with what we last wrote.
+pub(super) fn is_ours(source: Option<&str>) -> bool {
+    matches!(source, Some(SOURCE | IMPORT_SOURCE))
+}
+
 // --- Definitions ---
 
 /// Lists come as `{"items": [...]}` (seen in the vendor's clients); that they are not paged is our reading.

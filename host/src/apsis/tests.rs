@@ -513,7 +513,13 @@ async fn an_import_is_started_uploaded_and_followed() {
     .await;
     let mut file = ImportFile::create(columns(&target), &std::env::temp_dir()).unwrap();
     file.add(&intent("1", AttributeValue::Text("Malmö".into())), &ConsentPlan::default(), false).unwrap();
-    let import = target.start_import(&mut file).await.unwrap();
+    let begun = target.begin_import(&file).await.unwrap();
+    assert_eq!(begun.id(), &ImportId("5e0f".into()));
+    let shown = format!("{begun:?}");
+    assert!(!shown.contains("p-value"), "the permission to upload is a secret: {shown}");
+    assert!(host.arrived().is_empty(), "the id is known before the file leaves");
+    let import = begun.id().clone();
+    target.upload_import(begun, &mut file).await.unwrap();
     assert_eq!(target.import_state(&import).await.unwrap(), ImportState::Running);
 
     let mapping = server.of("POST /v2/audience/sections").remove(0).json();
@@ -567,7 +573,8 @@ async fn an_upload_to_a_metadata_address_is_refused() {
     })
     .await;
     let mut file = ImportFile::create(columns(&target), &std::env::temp_dir()).unwrap();
-    let error = target.start_import(&mut file).await.unwrap_err();
+    let begun = target.begin_import(&file).await.unwrap();
+    let error = target.upload_import(begun, &mut file).await.unwrap_err();
     assert!(matches!(error, ApsisError::Forbidden { .. }), "{error}");
 }
 

@@ -35,9 +35,15 @@ const TAKE: u32 = 500;
 /// How often an import is asked whether it has ended: at first, and after some minutes.
 const ASK_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
-/// How long an import may wait for its file, which is uploaded, or take in all. What it has not done
-/// by then goes one by one.
-const GIVE_UP_AFTER: (Duration, Duration) = (Duration::from_mins(15), Duration::from_hours(24));
+/// How long an import may wait for its file, which is uploaded. What it has not done by then goes one
+/// by one.
+const FILE_SEEN_WITHIN: Duration = Duration::from_mins(15);
+
+/// The same where the upload failed, as far as we know.
+const LOST_FILE_SEEN_WITHIN: Duration = Duration::from_mins(1);
+
+/// How long an import may take in all.
+const ENDED_WITHIN: Duration = Duration::from_hours(24);
 
 /// Whether what APSIS One has is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,33 +177,54 @@ async fn choose(store: &dyn Store, line: &Line, run: RunId) -> Result<Vec<Batch>
 
 async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch) -> Result<(), SyncError> {
     let _permit = line.target.client().running_import().await;
-    if batch.state == BatchState::Chosen {
+    // Begun before a crash, and perhaps not uploaded: what to upload with is forgotten.
+    if let Some(id) = &batch.import_id
+        && import_state(line, &ImportId(id.clone())).await? == ImportState::Waiting
+    {
+        batch.import_id = None;
+    }
+    let mut seen_within = FILE_SEEN_WITHIN;
+    if batch.import_id.is_none() {
         let mut file = write_file(store, line, run, &batch).await?;
-        if file.rows() > 0 {
-            match line.target.start_import(&mut file).await {
-                Ok(id) => batch.import_id = Some(id.0),
-                Err(error) => {
-                    go_on(&error)?;
-                    warn!(%run, batch = batch.number, code = error.code(), "import refused: these go one by one");
-                }
-            }
-        }
-        if batch.import_id.is_some() {
-            batch.state = BatchState::Uploaded;
-            store.put_batch(run, &batch).await?;
-            info!(%run, batch = batch.number, rows = file.rows(), "import uploaded");
+        if file.rows() > 0
+            && let Err(error) = begin_and_upload(store, line, run, &mut batch, &mut file).await?
+        {
+            go_on(&error)?;
+            warn!(%run, batch = batch.number, code = error.code(), "import refused: these go one by one");
+            seen_within = LOST_FILE_SEEN_WITHIN;
         }
     }
     if let Some(id) = batch.import_id.clone() {
-        match until_ended(line, &ImportId(id)).await? {
+        match until_ended(line, &ImportId(id), seen_within).await? {
             ImportState::Completed => info!(%run, batch = batch.number, "import completed"),
             state => {
-                warn!(%run, batch = batch.number, ?state, "import not completed: what it left goes one by one")
+                warn!(%run, batch = batch.number, ?state, "import not completed: what it left goes one by one");
             }
         }
     }
     batch.state = BatchState::Ended;
     Ok(store.put_batch(run, &batch).await?)
+}
+
+/// Starts an import. Its id is stored before its file is uploaded: from then on APSIS One works on it,
+/// whatever becomes of us.
+async fn begin_and_upload(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    batch: &mut Batch,
+    file: &mut ImportFile,
+) -> Result<Result<(), ApsisError>, SyncError> {
+    let begun = match line.target.begin_import(file).await {
+        Ok(begun) => begun,
+        Err(error) => return Ok(Err(error)),
+    };
+    batch.import_id = Some(begun.id().0.clone());
+    batch.state = BatchState::Uploaded;
+    store.put_batch(run, batch).await?;
+    let uploaded = line.target.upload_import(begun, file).await;
+    info!(%run, batch = batch.number, rows = file.rows(), "import uploaded");
+    Ok(uploaded)
 }
 
 /// Waits for the imports of runs that ended before they did: what they write late would come over what
@@ -213,26 +240,34 @@ pub async fn await_left(
     for (run, batch) in store.imports_left(integration).await? {
         if let Some(id) = batch.import_id {
             info!(%run, batch = batch.number, "waiting for an import of an earlier run");
-            until_ended(line, &ImportId(id)).await?;
+            until_ended(line, &ImportId(id), FILE_SEEN_WITHIN).await?;
         }
         store.end_import_left(run, batch.number).await?;
     }
     Ok(())
 }
 
-/// Asks until an import has ended, or takes longer than is sane. One that APSIS One no longer knows has
-/// ended.
-async fn until_ended(line: &Line, import: &ImportId) -> Result<ImportState, ApsisError> {
+/// How far an import is. One that APSIS One no longer knows has ended.
+async fn import_state(line: &Line, import: &ImportId) -> Result<ImportState, ApsisError> {
+    match line.target.import_state(import).await {
+        Err(ApsisError::Missing { .. }) => Ok(ImportState::Error),
+        state => state,
+    }
+}
+
+/// Asks until an import has ended, or takes longer than is sane.
+async fn until_ended(
+    line: &Line,
+    import: &ImportId,
+    seen_within: Duration,
+) -> Result<ImportState, ApsisError> {
     let began = Instant::now();
     let (mut pause, longest) = ASK_AFTER;
-    let (without_file, in_all) = GIVE_UP_AFTER;
     loop {
-        let state = match line.target.import_state(import).await {
-            Err(ApsisError::Missing { .. }) => return Ok(ImportState::Error),
-            state => state?,
-        };
+        let state = import_state(line, import).await?;
         let waited = began.elapsed();
-        if state.is_final() || waited > in_all || (state == ImportState::Waiting && waited > without_file) {
+        let unseen = state == ImportState::Waiting && waited > seen_within;
+        if state.is_final() || unseen || waited > ENDED_WITHIN {
             return Ok(state);
         }
         tokio::time::sleep(pause).await;

@@ -9,7 +9,7 @@ use sluice_sdk::paging::Filled;
 use crate::api::{Api, is_not_permitted, status};
 use crate::limetype::Model;
 use crate::settings::Settings;
-use crate::{Lime, consent, person};
+use crate::{Lime, consent, list, person};
 
 impl Lime {
     pub(crate) fn findings(&self) -> Result<Vec<String>, Error> {
@@ -51,13 +51,25 @@ impl Lime {
             }
             Err(error) => return Err(error),
         };
-        if may_query && let Err(error) = self.orphans(0, 1, &mut Filled::default()) {
+        if let Err(error) = self.some_consents(may_query) {
             return match status(&error) {
                 Some(400 | 403 | 404) => Ok(consent::MISSING.to_owned()),
                 _ => Err(error),
             };
         }
         Ok(format!("The consent add-on is there, with {types} consent types."))
+    }
+
+    /// Reads a few consents in each way that a scan would.
+    fn some_consents(&self, may_query: bool) -> Result<(), Error> {
+        let records = if may_query {
+            self.orphans(0, 1, &mut Filled::default())?;
+            self.consents(None).page(&self.api, 0, 1)?
+        } else {
+            let limetype = &self.settings.consent_limetype;
+            list::page(&self.api, limetype, "", list::Place::default(), 1, consent::WHAT)?.0
+        };
+        self.answers(&records).map(drop)
     }
 }
 

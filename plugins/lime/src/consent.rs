@@ -2,7 +2,9 @@
 //!
 //! As Lime's page on the add-on says: of several records for one person and type the newest created
 //! holds; withdrawing changes `approved` on the record that is there. Inferred: records created at the
-//! same moment are told apart by the greater id; a record without `approved` is a refusal.
+//! same moment are told apart by the greater id; a value that is not set comes as null, so that a record
+//! without the property at all is one whose property the API user may not read. Such a record must not
+//! read as a refusal: it would opt everybody out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +18,7 @@ use crate::Lime;
 use crate::api::status;
 use crate::person::Person;
 use crate::query::{Query, last_id, plain};
-use crate::record::Record;
+use crate::record::{Record, unreadable_property};
 use crate::settings::{ConsentSource, Settings};
 
 /// For sentences.
@@ -39,7 +41,7 @@ pub struct Answer {
     pub person: Option<i64>,
     /// The consent type.
     pub consent_type: Option<i64>,
-    /// Whether it is given.
+    /// Whether it is given; nothing there is not given.
     pub approved: bool,
     /// When it was given or changed.
     pub date: Option<Timestamp>,
@@ -50,7 +52,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads a record of the query API, the limeobject list or a delivery.
+    /// Reads a record of the query API or the limeobject list, after [`check`], or of a delivery, which
+    /// decides about nothing but what is to be read again.
     pub fn read(id: i64, record: &Record, settings: &Settings, zone: &TimeZone) -> Self {
         let date = record.text(&settings.consent_date_property);
         Self {
@@ -86,6 +89,32 @@ impl Answer {
     fn answered_at(&self) -> Option<Timestamp> {
         self.date.or(self.created)
     }
+}
+
+/// Whether a record has all that an answer is made of.
+///
+/// # Errors
+/// `misconfigured` where a property is missing, or `approved` is of another type.
+pub fn check(record: &Record, settings: &Settings) -> Result<(), Error> {
+    let limetype = &settings.consent_limetype;
+    for (property, setting) in [
+        (&settings.consent_person_property, "consent-person-property"),
+        (&settings.consent_type_property, "consent-type-property"),
+        (&settings.consent_approved_property, "consent-approved-property"),
+    ] {
+        if record.raw(property).is_none() {
+            return Err(unreadable_property(limetype, property, setting));
+        }
+    }
+    let approved = &settings.consent_approved_property;
+    let is_set = record.raw(approved).is_some_and(|raw| raw.get() != "null");
+    if is_set && record.yesno(approved).is_none() {
+        return Err(Error::misconfigured(format!(
+            "The property `{approved}` of the limetype `{limetype}` is no yesno property. Correct the setting \
+             `consent-approved-property`."
+        )));
+    }
+    Ok(())
 }
 
 /// For each person the answers that hold, by consent type.
@@ -145,11 +174,12 @@ impl Lime {
         Query { limetype: &is.consent_limetype, object, filter, what: WHAT }
     }
 
-    pub(crate) fn answers(&self, records: &[Record]) -> Vec<Answer> {
-        records
-            .iter()
-            .filter_map(|record| Some(Answer::read(record.id()?, record, &self.settings, &self.zone)))
-            .collect()
+    /// # Errors
+    /// As [`check`].
+    pub(crate) fn answers(&self, records: &[Record]) -> Result<Vec<Answer>, Error> {
+        records.iter().try_for_each(|record| check(record, &self.settings))?;
+        let read = |record: &Record| Some(Answer::read(record.id()?, record, &self.settings, &self.zone));
+        Ok(records.iter().filter_map(read).collect())
     }
 
     /// The persons with their consents, by queries over many persons.
@@ -166,7 +196,7 @@ impl Lime {
                     json!({"key": self.settings.consent_person_property, "op": "IN", "exp": some});
                 let records =
                     self.consents(Some(of_persons)).all(&self.api, self.page_size(u32::MAX), filled);
-                answers.extend(self.answers(&records.map_err(unreadable)?));
+                answers.extend(self.answers(&records.map_err(unreadable)?)?);
             }
         }
         Ok(join(persons, answers))
@@ -192,7 +222,7 @@ impl Lime {
         let records = records.map_err(unreadable)?;
         let last = filled.was_last(asked, records.len());
         let next = if last { None } else { last_id(&records, WHAT)? };
-        Ok((self.answers(&records).iter().filter_map(Answer::discard).collect(), next))
+        Ok((self.answers(&records)?.iter().filter_map(Answer::discard).collect(), next))
     }
 
     /// The consent types, by id: titles are edited and translated.

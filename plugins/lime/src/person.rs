@@ -11,7 +11,7 @@ use sluice_sdk::{Contact, Error, Field, Value};
 use crate::Lime;
 use crate::limetype::{Kind, Model, person_field};
 use crate::query::{Query, plain};
-use crate::record::Record;
+use crate::record::{Record, unreadable_property};
 use crate::settings::Settings;
 use crate::value::decode;
 
@@ -53,9 +53,17 @@ pub fn object(model: &Model, settings: &Settings) -> Map<String, Json> {
 /// A person from a record of the query API or of the limeobject list.
 ///
 /// # Errors
-/// `malformed` where the record has no id.
+/// `malformed` where the record has no id; `misconfigured` where it is without the property of the e-mail
+/// address: not having one is null, and a record without the property says nothing.
 pub fn read(record: &Record, model: &Model, settings: &Settings, zone: &TimeZone) -> Result<Person, Error> {
     let id = record.id().ok_or_else(|| Error::malformed("Lime sent a person without an id. Report it."))?;
+    if record.raw(&settings.email_property).is_none() {
+        return Err(unreadable_property(
+            &settings.person_limetype,
+            &settings.email_property,
+            "email-property",
+        ));
+    }
     let mut fields = vec![Field { name: crate::ID.to_owned(), value: Value::Integer(id) }];
     for name in ["createdtime", "timestamp"] {
         let value = record.system_time(name, zone).map_or(Value::Null, |at| Value::Timestamp(at.to_string()));

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sluice_sdk::Error;
 
 use crate::time;
 
@@ -75,6 +76,15 @@ impl Record {
     fn read(raw: &RawValue) -> Option<Self> {
         serde_json::from_str(raw.get()).ok()
     }
+}
+
+/// The error for a property without which nothing right can be said of anybody. Lime leaves out what the
+/// API user may not read, and writes null for what is not set.
+pub fn unreadable_property(limetype: &str, property: &str, setting: &str) -> Error {
+    Error::misconfigured(format!(
+        "Lime sends the limetype `{limetype}` without its property `{property}`: the API user lacks the right to \
+         read it, or it has another name. Give the user the right in Lime, or correct the setting `{setting}`."
+    ))
 }
 
 /// A whole number, also where it is written as text.

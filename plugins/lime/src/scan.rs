@@ -128,7 +128,7 @@ impl Lime {
         let limetype = &self.settings.consent_limetype;
         let (records, next) =
             list::page(&self.api, limetype, "", place, limit, consent::WHAT).map_err(unreadable)?;
-        let discarded = self.answers(&records).iter().filter_map(consent::Answer::discard).collect();
+        let discarded = self.answers(&records)?.iter().filter_map(consent::Answer::discard).collect();
         page(contacts, discarded, next.map(|list| Place::ConsentList { list }))
     }
 
@@ -143,7 +143,7 @@ impl Lime {
             let range = format!("&min-{property}={first}&max-{property}={last}");
             let limetype = &self.settings.consent_limetype;
             let records = list::matching(&self.api, limetype, &range, consent::WHAT).map_err(unreadable)?;
-            answers = self.answers(&records);
+            answers = self.answers(&records)?;
         }
         Ok(consent::join(persons, answers))
     }
@@ -247,7 +247,7 @@ impl Lime {
                 records.and_then(|records| {
                     let next = last_id(&records, consent::WHAT)?.unwrap_or(after);
                     let last = filled.was_last(asked, records.len());
-                    let answers = self.answers(&records);
+                    let answers = self.answers(&records)?;
                     let contacts = self.contacts(&persons_of(&answers))?;
                     let discarded = answers.iter().filter_map(consent::Answer::discard).collect();
                     page(

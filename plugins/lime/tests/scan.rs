@@ -273,6 +273,49 @@ fn without_the_consent_add_on_a_scan_fails_unless_told_otherwise() {
 }
 
 #[test]
+fn a_property_that_may_not_be_read_is_no_refusal_and_no_lack() {
+    for (limetype, property, setting) in [
+        ("consent", "approved", "consent-approved-property"),
+        ("consent", "person", "consent-person-property"),
+        ("consent", "consenttype", "consent-type-property"),
+        ("person", "email", "email-property"),
+    ] {
+        for query_refused in [None, Some(403)] {
+            let server = with_consents();
+            server.borrow_mut().hidden = Some((limetype, property));
+            server.borrow_mut().query_refused = query_refused;
+            let error = call(&mut bench(&server), |lime| lime.scan(None, 50)).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Misconfigured, "{limetype} {property}");
+            for part in [limetype, property, setting, "right to read"] {
+                assert!(error.message.contains(part), "{part}: {}", error.message);
+            }
+            let ids = ["1001".to_owned()];
+            let error = call(&mut bench(&server), |lime| lime.get(&ids)).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Misconfigured, "{limetype} {property}");
+            let error = call(&mut bench(&server), Connector::check).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Misconfigured, "{limetype} {property}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_approved_is_not_given_and_one_of_another_type_is_an_error() {
+    let server = with_persons(1001..1002);
+    server.borrow_mut().consent(3001, Some(1001), Some(1001), true, EARLY);
+    let approved = |value: serde_json::Value| {
+        server.borrow_mut().tables.get_mut("consent").unwrap().get_mut(&3001).unwrap()["approved"] = value;
+        call(&mut bench(&server), |lime| lime.scan(None, 50))
+    };
+    assert_eq!(consents(&approved(json!(true)).unwrap().contacts[0]), [("1001", true)]);
+    assert_eq!(consents(&approved(json!(null)).unwrap().contacts[0]), [("1001", false)]);
+    for other in [json!("yes"), json!({"key": "yes"}), json!(2)] {
+        let error = approved(other.clone()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Misconfigured, "{other}");
+        assert!(error.message.contains("yesno"), "{}", error.message);
+    }
+}
+
+#[test]
 fn a_cursor_of_another_version_starts_again() {
     let error =
         call(&mut bench(&Server::shared()), |lime| lime.scan(Some("{\"at\":\"x\"}"), 50)).unwrap_err();

@@ -32,6 +32,8 @@ pub struct Server {
     pub filters_underscore_id: bool,
     /// A property that an admin has removed.
     pub removed_property: Option<String>,
+    /// A limetype and one of its properties that the API user may not read.
+    pub hidden: Option<(&'static str, &'static str)>,
     /// An answer that takes the place of every other.
     pub always: Option<Response>,
     pub subscriptions: Vec<Json>,
@@ -64,6 +66,7 @@ impl Server {
             compares_null: true,
             filters_underscore_id: true,
             removed_property: None,
+            hidden: None,
             always: None,
             subscriptions: Vec::new(),
             has_v2: true,
@@ -169,7 +172,10 @@ impl Server {
             status["options"] = json!([{"key": "empty", "text": ""}, {"key": "prospect", "text": "Prospekt", "inactive": false}]);
             properties.push(status);
         }
-        properties.retain(|property| property["name"].as_str() != self.removed_property.as_deref());
+        properties.retain(|property| {
+            let property = property["name"].as_str();
+            property != self.removed_property.as_deref() && !self.hides(name, property.unwrap())
+        });
         let names = json!({"singular": name.to_uppercase(), "plural": name});
         answer(200, &json!({"name": name, "localname": names, "_embedded": {"properties": properties}}))
     }
@@ -194,6 +200,8 @@ impl Server {
         let found = table.values().filter(|row| self.holds(&query["filter"], row)).take(limit);
         let objects: Vec<Json> =
             found.map(|row| self.show(row, &query["responseFormat"]["object"])).collect();
+        let objects: Vec<Json> =
+            objects.into_iter().map(|row| self.seen(query["limetype"].as_str().unwrap(), row)).collect();
         answer(200, &json!({"objects": objects}))
     }
 
@@ -209,6 +217,16 @@ impl Server {
             (name.clone(), value)
         });
         Json::Object(shown.collect())
+    }
+
+    fn hides(&self, limetype: &str, property: &str) -> bool {
+        self.hidden == Some((limetype, property))
+    }
+
+    /// A row without what the API user may not read.
+    fn seen(&self, limetype: &str, mut row: Json) -> Json {
+        row.as_object_mut().unwrap().retain(|property, _| !self.hides(limetype, property));
+        row
     }
 
     fn value(&self, key: &str, row: &Json) -> Json {
@@ -261,8 +279,12 @@ impl Server {
         let rows: Vec<&Json> =
             table.values().filter(in_range).filter(|row| row["_id"].as_u64() > Some(after as u64)).collect();
         let offset = number("_offset").unwrap_or(0);
-        let shown: Vec<Json> =
-            rows.iter().skip(offset).take(limit).map(|row| self.hal(row, get("_embed"))).collect();
+        let shown: Vec<Json> = rows
+            .iter()
+            .skip(offset)
+            .take(limit)
+            .map(|row| self.seen(name, self.hal(row, get("_embed"))))
+            .collect();
         let mut links = json!({"self": {"href": "http://inner/"}});
         if rows.len() > offset + limit {
             let next = match self.next_by_id {
@@ -289,7 +311,7 @@ impl Server {
     fn one(&self, name: &str, id: i64) -> Response {
         self.tables[name]
             .get(&id)
-            .map_or_else(|| refuse(404), |row| answer(200, &self.hal(row, Some("company"))))
+            .map_or_else(|| refuse(404), |row| answer(200, &self.seen(name, self.hal(row, Some("company")))))
     }
 
     fn subscription(&mut self, version: &str, request: &Request, id: &str) -> Response {
