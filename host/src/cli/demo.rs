@@ -181,7 +181,12 @@ fn row(
         Some(serde_json::Value::String(text)) => table::cell(text),
         Some(other) => other.to_string(),
     };
-    vec![field.to_owned(), contact.fields.get(field).map_or_else(|| "-".to_owned(), |value| table::cell(&words(value))), name, there]
+    vec![
+        field.to_owned(),
+        contact.fields.get(field).map_or_else(|| "-".to_owned(), |value| table::cell(&words(value))),
+        name,
+        there,
+    ]
 }
 
 fn words(value: &Value) -> String {

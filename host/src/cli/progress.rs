@@ -191,7 +191,9 @@ fn headline(phase: Phase) -> &'static str {
 fn style(total: Total) -> ProgressStyle {
     let template = match total {
         Total::Unknown => "{spinner} {wide_msg}\n  [{elapsed_precise}]",
-        Total::Known(_) | Total::About(_) => "{spinner} {wide_msg}\n  [{elapsed_precise}] {wide_bar} {percent}%",
+        Total::Known(_) | Total::About(_) => {
+            "{spinner} {wide_msg}\n  [{elapsed_precise}] {wide_bar} {percent}%"
+        }
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -30,7 +30,9 @@ async fn a_run_by_single_calls_tells_nothing_of_anybody() {
 async fn a_run_that_fails_tells_nothing_of_anybody() {
     let rig = Rig::start(SandboxConfig::default()).await;
     let mut said = String::new();
-    for (route, status) in [("lime.query", 400), ("lime.query", 401), ("apsis.token", 401), ("apsis.attributes", 400)] {
+    for (route, status) in
+        [("lime.query", 400), ("lime.query", 401), ("apsis.token", 401), ("apsis.attributes", 400)]
+    {
         rig.sandbox.clear_faults();
         let fault = Fault::Status { status, retry_after: None };
         rig.sandbox.add_fault(FaultRule { route: route.to_owned(), fault, when: When::Probability(1.0) });
@@ -125,17 +127,24 @@ fn assert_tells_nothing(rig: &Rig, said: &str) {
     }
     let at = lower.match_indices('@').find(|(at, _)| {
         let before = lower[..*at].chars().next_back().is_some_and(|letter| letter.is_alphanumeric());
-        let after: String = lower[at + 1..].chars().take_while(|letter| letter.is_alphanumeric() || ".-".contains(*letter)).collect();
+        let after: String = lower[at + 1..]
+            .chars()
+            .take_while(|letter| letter.is_alphanumeric() || ".-".contains(*letter))
+            .collect();
         before && after.contains('.')
     });
     if let Some((at, _)) = at {
-        let around: String = lower[..at].chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
+        let around: String =
+            lower[..at].chars().rev().take(60).collect::<Vec<_>>().into_iter().rev().collect();
         panic!("what looks like an e-mail address is told, after: {around}");
     }
 }
 
 fn runs_of_digits(text: &str) -> BTreeSet<String> {
-    text.split(|letter: char| !letter.is_ascii_digit()).filter(|run| run.len() >= 8).map(str::to_owned).collect()
+    text.split(|letter: char| !letter.is_ascii_digit())
+        .filter(|run| run.len() >= 8)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn digits(text: &str) -> String {
