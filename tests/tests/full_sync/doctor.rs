@@ -77,11 +77,11 @@ async fn names_that_apsis_one_does_not_have_are_named_with_those_that_it_has() {
 
 #[tokio::test]
 async fn rules_that_cannot_be_used_are_found_before_a_run() {
-    let change = |text: String| text.replace("\"City\"", "\"Email\"");
+    let change = |text: String| text.replace("\"Country\"", "\"usercreated.attributes.city-p0o9i8u7y6\"");
     let rig = Rig::start_with(SandboxConfig::default(), change).await;
     let doctor = rig.run(&["doctor", ACME]).await;
-    assert_failed(&doctor, "mapping, APSIS One side", "rules-attribute-reserved", "email");
-    assert_eq!(rig.sync().await.last()["error"]["code"], "rules-attribute-reserved");
+    assert_failed(&doctor, "mapping, APSIS One side", "rules-attribute-twice", "city");
+    assert_eq!(rig.sync().await.last()["error"]["code"], "rules-attribute-twice");
 }
 
 #[tokio::test]

@@ -17,13 +17,15 @@ async fn a_run_by_imports_tells_nothing_of_anybody() {
     let rig = Rig::start(SandboxConfig { faults: faults(), ..SandboxConfig::default() }).await;
     let said = everything_said(&rig).await;
     assert!(rig.answered("apsis.import") > 0, "imports were used");
+    assert!(said.contains("\"DEBUG\"") && said.contains("page stored"), "the log is at a low level");
     assert_tells_nothing(&rig, &said);
 }
 
 #[tokio::test]
 async fn a_run_by_single_calls_tells_nothing_of_anybody() {
     let config = SandboxConfig { faults: faults(), ..SandboxConfig::default() };
-    let rig = Rig::start_with(config, |text| format!("{text}{SOME}\n[sync]\nimport-threshold = 1000000\n")).await;
+    let rig =
+        Rig::start_with(config, |text| format!("{text}{SOME}\n[sync]\nimport-threshold = 1000000\n")).await;
     let said = everything_said(&rig).await;
     assert_eq!(rig.asked("apsis.import"), 0, "no imports were used");
     assert_tells_nothing(&rig, &said);
@@ -79,16 +81,15 @@ async fn everything_said(rig: &Rig) -> String {
             said.push('\n');
         }
         if command.contains(&"start") {
-            let about_the_run = ended.log.lines().filter(|line| line.contains("\"sluice::")).count();
-            assert!(about_the_run > 5, "the log was on: {about_the_run} lines");
-            assert!(ended.log.contains("\"DEBUG\""), "and at a low level");
+            assert!(ended.log.contains("full sync ended"), "the log is on: {}", ended.log);
         }
     }
     said
 }
 
 fn assert_tells_nothing(rig: &Rig, said: &str) {
-    let lower = said.to_lowercase();
+    // What a reason says an address is to look like.
+    let lower = said.to_lowercase().replace("name@domain.tld", "");
     let told = |text: &str, what: &str| {
         if let Some(at) = lower.find(&text.to_lowercase()) {
             let from = (at.saturating_sub(200)..=at).find(|at| lower.is_char_boundary(*at)).unwrap();
