@@ -47,6 +47,25 @@ async fn a_run_that_fails_tells_nothing_of_anybody() {
     assert_tells_nothing(&rig, &said);
 }
 
+#[tokio::test]
+async fn whatever_is_told_is_found() {
+    let rig = Rig::start(SandboxConfig::default()).await;
+    assert_tells_nothing(&rig, "contact 5001: email-invalid at 2026-11-24T04:00:00.123456Z\n");
+    for told in [
+        rig.sandbox.lime_key(),
+        rig.sandbox.apsis_client_secret(),
+        "Emelie.Akesson@LindwikstromHB.se.example",
+        "somebody-else@elsewhere.example",
+        "+46736451974",
+        "46736451974",
+        "eyJhbGciOiJIUzI1NiJ9",
+    ] {
+        let said = format!("a line\nof a log with {told} in it\n");
+        let search = std::panic::AssertUnwindSafe(|| assert_tells_nothing(&rig, &said));
+        assert!(std::panic::catch_unwind(search).is_err(), "{told} is found");
+    }
+}
+
 fn faults() -> Vec<FaultRule> {
     let rule = |route: &str, fault, chance| FaultRule {
         route: route.to_owned(),
