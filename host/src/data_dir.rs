@@ -38,16 +38,6 @@ pub enum DataDirError {
         /// What the system said.
         message: String,
     },
-    /// A spool file cannot be deleted.
-    #[error(
-        "the spool file {path} cannot be deleted ({message}); check that the data folder belongs to this user"
-    )]
-    NotCleared {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        message: String,
-    },
 }
 
 impl ErrorCode for DataDirError {
@@ -56,7 +46,6 @@ impl ErrorCode for DataDirError {
             Self::NotMade { .. } => "data-dir-not-made",
             Self::NotAFolder { .. } => "data-dir-not-a-folder",
             Self::NoLock { .. } => "data-dir-no-lock",
-            Self::NotCleared { .. } => "data-dir-not-cleared",
         }
     }
 }
@@ -108,7 +97,7 @@ impl DataDir {
         self.root.join("cache")
     }
 
-    /// Exports and imports on their way. They hold personal data.
+    /// Exports and imports on their way: files without a name, which are gone with the process.
     pub fn spool(&self) -> PathBuf {
         self.root.join("spool")
     }
@@ -131,25 +120,6 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
-    }
-
-    /// Deletes what a process that was killed left in the spool. Only for who holds the lock.
-    ///
-    /// # Errors
-    /// [`DataDirError::NotCleared`].
-    pub fn clear_spool(&self, _held: &WorkLock) -> Result<(), DataDirError> {
-        let failed = |path: &Path, error: io::Error| DataDirError::NotCleared {
-            path: path.to_owned(),
-            message: error.to_string(),
-        };
-        let spool = self.spool();
-        for entry in std::fs::read_dir(&spool).map_err(|error| failed(&spool, error))? {
-            let path = entry.map_err(|error| failed(&spool, error))?.path();
-            let deleted =
-                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            deleted.map_err(|error| failed(&path, error))?;
-        }
-        Ok(())
     }
 }
 
@@ -192,15 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn only_one_holds_the_lock_and_clears_the_spool() {
+    fn only_one_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let dir = DataDir::open(folder.path()).unwrap();
         let held = dir.lock().unwrap().unwrap();
         assert!(DataDir::open(folder.path()).unwrap().lock().unwrap().is_none());
-
-        std::fs::write(dir.spool().join("export.json"), "{}").unwrap();
-        dir.clear_spool(&held).unwrap();
-        assert_eq!(dir.spool().read_dir().unwrap().count(), 0);
 
         drop(held);
         assert!(dir.lock().unwrap().is_some());

@@ -115,7 +115,24 @@ pub struct Unwritten {
     pub reason: Reason,
 }
 
+impl WantedConsent {
+    /// Whether it is about the same subscription and channel.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.topic == other.topic && self.channel == other.channel
+    }
+}
+
 impl Intent {
+    /// An intent that wants nothing.
+    pub fn empty(key: ContactId) -> Self {
+        Self { key, attributes: BTreeMap::new(), consents: Vec::new(), left_out: Vec::new(), unwritten: None }
+    }
+
+    /// Whether it opts in where `wanted` is about.
+    pub fn gives(&self, wanted: &WantedConsent) -> bool {
+        self.consents.iter().any(|one| one.is_same(wanted) && matches!(one.answer, Answer::Given(_)))
+    }
+
     /// Whether it would send the same. What was left out, and in which words, is not sent.
     pub fn sends_same(&self, other: &Self) -> bool {
         self.key == other.key && self.attributes == other.attributes && self.consents == other.consents

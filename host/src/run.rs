@@ -82,6 +82,9 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// The phases in which something may be written to APSIS One.
+    pub const WRITING: [Self; 3] = [Self::Importing, Self::Verifying, Self::Writing];
+
     /// Whether the run has not ended.
     pub fn is_active(self) -> bool {
         !matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
@@ -213,6 +216,8 @@ pub struct Staged {
     pub known_consents: Option<Vec<KnownConsent>>,
     /// The intent that was last written for this contact, if any.
     pub last_written: Option<Intent>,
+    /// Intents that earlier runs may have written since, in part or as a whole.
+    pub attempted: Vec<Intent>,
 }
 
 /// A staged contact's outcome.

@@ -15,6 +15,7 @@ mod faults;
 mod lime;
 mod limits;
 mod lock;
+pub mod program;
 mod sandbox;
 mod server;
 mod world;

@@ -1,6 +1,6 @@
 //! `sluice serve`: does full syncs as they are accepted, until it is told to stop.
 
-use super::{Context, End, Opened, OrFail, Result};
+use super::{Context, End, Opened, Result};
 use crate::error::Failure;
 
 /// Serves until SIGTERM or ctrl-c. Runs that are active then are gone on with at the next start.
@@ -15,7 +15,6 @@ pub async fn run(context: &Context) -> Result<End> {
             ),
         });
     };
-    opened.data.clear_spool(&lock).or_fail()?;
     // Runs end with the program's threads, after this function. Until then nobody else may work on them:
     // the system gives the lock back when the process has ended.
     std::mem::forget(lock);

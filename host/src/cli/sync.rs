@@ -141,8 +141,7 @@ pub async fn follow(context: &Context, opened: &Opened, id: RunId, ours: bool) -
 async fn do_it(context: &Context, opened: &Opened, id: RunId) -> Result<()> {
     let mut told = false;
     loop {
-        if let Some(lock) = opened.lock()? {
-            opened.data.clear_spool(&lock).or_fail()?;
+        if let Some(_lock) = opened.lock()? {
             return opened.service()?.execute(id).await.or_fail().map(|_| ());
         }
         if !told {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use crate::contact::{ContactId, Cursor, Discard};
 use crate::error::{ErrorCode, Failure};
 use crate::integration::{Integration, IntegrationId};
-use crate::profile::KnownConsent;
+use crate::profile::{Intent, KnownConsent};
 use crate::run::{
     Batch, Counters, Decided, LedgerEntry, Outcome, Phase, Run, RunContact, RunId, Settled, Staged,
 };
@@ -48,7 +48,10 @@ pub enum StoreError {
     #[error("there is no run {0}; `sluice sync list` names those there are")]
     NoRun(RunId),
     /// One is active already.
-    #[error("run {run} of {integration} is still active; wait for it, or `sluice sync cancel {integration}`")]
+    #[error(
+        "run {run} of {integration} is still active; `sluice sync watch {integration}` watches it, and goes on with \
+         it if it was interrupted; `sluice sync cancel {integration}` cancels it"
+    )]
     RunActive {
         /// Whose.
         integration: IntegrationId,
@@ -124,7 +127,8 @@ pub enum RunEnd {
 /// microsecond. A call whose future is dropped may have taken effect.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Adds an integration, or replaces the one of the same id.
+    /// Adds an integration, or replaces the one of the same id. Refused while a run is active, which may
+    /// be gone on with after a crash and must then find what it began with.
     async fn put_integration(&self, integration: &Integration) -> Result<(), StoreError>;
 
     /// One integration; none if there is none of this id.
@@ -170,6 +174,14 @@ pub trait Store: Send + Sync {
         contacts: &[ContactId],
     ) -> Result<HashMap<ContactId, LedgerEntry>, StoreError>;
 
+    /// For these contacts: intents that runs which have ended may have written since the one that the
+    /// ledger has, in part or as a whole.
+    async fn attempted(
+        &self,
+        integration: &IntegrationId,
+        contacts: &[ContactId],
+    ) -> Result<HashMap<ContactId, Vec<Intent>>, StoreError>;
+
     /// How many staged contacts have no outcome yet.
     async fn staged_count(&self, id: RunId) -> Result<u64, StoreError>;
 
@@ -202,6 +214,13 @@ pub trait Store: Send + Sync {
 
     /// The run's bulk imports, by number.
     async fn batches(&self, id: RunId) -> Result<Vec<Batch>, StoreError>;
+
+    /// Bulk imports that were uploaded by runs that ended before they did: APSIS One may still be working on
+    /// them.
+    async fn imports_left(&self, integration: &IntegrationId) -> Result<Vec<(RunId, Batch)>, StoreError>;
+
+    /// Remembers that an import that was left has ended.
+    async fn end_import_left(&self, id: RunId, number: u32) -> Result<(), StoreError>;
 
     /// Ends a run. Returns it as it ended.
     async fn end_run(&self, id: RunId, end: RunEnd) -> Result<Run, StoreError>;

@@ -24,6 +24,7 @@ use crate::apsis::{
 };
 use crate::contact::ContactId;
 use crate::error::ErrorCode;
+use crate::integration::IntegrationId;
 use crate::reason::Reason;
 use crate::run::{Batch, BatchState, Outcome, RunId, Settled, Staged};
 use crate::store::{Found, Store};
@@ -188,14 +189,10 @@ async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch
         }
     }
     if let Some(id) = batch.import_id.clone() {
-        match until_ended(line, &ImportId(id)).await {
-            Ok(ImportState::Completed) => info!(%run, batch = batch.number, "import completed"),
-            Ok(state) => {
+        match until_ended(line, &ImportId(id)).await? {
+            ImportState::Completed => info!(%run, batch = batch.number, "import completed"),
+            state => {
                 warn!(%run, batch = batch.number, ?state, "import not completed: what it left goes one by one")
-            }
-            Err(error) => {
-                go_on(&error)?;
-                warn!(%run, batch = batch.number, code = error.code(), "import not followed to its end");
             }
         }
     }
@@ -203,13 +200,37 @@ async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch
     Ok(store.put_batch(run, &batch).await?)
 }
 
-/// Asks until an import has ended, or takes longer than is sane.
+/// Waits for the imports of runs that ended before they did: what they write late would come over what
+/// this run writes.
+///
+/// # Errors
+/// As `compare_before`.
+pub async fn await_left(
+    store: &dyn Store,
+    line: &Line,
+    integration: &IntegrationId,
+) -> Result<(), SyncError> {
+    for (run, batch) in store.imports_left(integration).await? {
+        if let Some(id) = batch.import_id {
+            info!(%run, batch = batch.number, "waiting for an import of an earlier run");
+            until_ended(line, &ImportId(id)).await?;
+        }
+        store.end_import_left(run, batch.number).await?;
+    }
+    Ok(())
+}
+
+/// Asks until an import has ended, or takes longer than is sane. One that APSIS One no longer knows has
+/// ended.
 async fn until_ended(line: &Line, import: &ImportId) -> Result<ImportState, ApsisError> {
     let began = Instant::now();
     let (mut pause, longest) = ASK_AFTER;
     let (without_file, in_all) = GIVE_UP_AFTER;
     loop {
-        let state = line.target.import_state(import).await?;
+        let state = match line.target.import_state(import).await {
+            Err(ApsisError::Missing { .. }) => return Ok(ImportState::Error),
+            state => state?,
+        };
         let waited = began.elapsed();
         if state.is_final() || waited > in_all || (state == ImportState::Waiting && waited > without_file) {
             return Ok(state);

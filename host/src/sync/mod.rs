@@ -8,6 +8,7 @@ mod bulk;
 mod failure;
 mod full_sync;
 mod line;
+mod patience;
 mod reading;
 mod service;
 mod writing;

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use tracing::error;
 
 use super::failure::SyncError;
@@ -15,7 +14,6 @@ use super::line::Line;
 use crate::connector::Engine;
 use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
-use crate::integration::IntegrationId;
 use crate::run::{Run, RunId};
 use crate::store::{RunEnd, Store, StoreError};
 
@@ -71,20 +69,6 @@ impl Service {
         // The opened line is large, and so are the futures that use it.
         let line = Box::pin(Line::open(&self.data, &self.engine, &integration));
         Box::pin(full_sync::execute(self.store.as_ref(), line, run)).await
-    }
-
-    /// Does every active run of these integrations, or of all.
-    ///
-    /// # Errors
-    /// With the first failure of the store.
-    pub async fn execute_active(&self, of: Option<&IntegrationId>) -> Result<(), StoreError> {
-        let active = self.store.active_runs().await?;
-        let wanted = active.into_iter().filter(|run| of.is_none_or(|id| run.integration == *id));
-        join_all(wanted.map(|run| self.execute(run.id)))
-            .await
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()
-            .map(|_| ())
     }
 
     /// Does runs as they are accepted, until dropped. Interrupted ones are gone on with.

@@ -17,7 +17,7 @@ use super::line::Line;
 use crate::apsis::{ApsisError, ConsentEnd, ConsentPlan, ConsentStep, Created, Kind, Patched, consents};
 use crate::contact::{Channel, ContactId};
 use crate::error::ErrorCode;
-use crate::profile::{Answer, Intent, KnownConsent, TopicId, Unwritten};
+use crate::profile::{Answer, Intent, KnownConsent, TopicId, Unwritten, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, RunId, Settled, Staged};
 use crate::store::{Found, Store};
@@ -36,7 +36,8 @@ const SETTLE_AT_ONCE: usize = 64;
 /// run fails rather than reject everybody.
 const UNANSWERED_IN_A_ROW: u32 = 10;
 
-/// Writes every staged contact that has no outcome yet. Stops taking new ones when cancelled.
+/// Writes every staged contact that has no outcome yet. When cancelled, it takes no new ones, lets go of
+/// those of whom nothing is written yet, and ends with those that are begun.
 ///
 /// # Errors
 /// When APSIS One refuses the credentials or the set-up, or does not answer at all; when the store
@@ -48,29 +49,40 @@ pub async fn write_all(
     cancelled: &CancellationToken,
 ) -> Result<(), SyncError> {
     let mut after: Option<ContactId> = None;
-    let mut unanswered = 0;
+    let mut in_a_row = 0;
     while !cancelled.is_cancelled() {
         let staged = store.staged(run, after.as_ref(), None, TAKE).await?;
         let Some(last) = staged.last() else { return Ok(()) };
         after = Some(last.intent.key.clone());
         let unstopped = stream::iter(staged).take_until(cancelled.cancelled());
-        let writes = unstopped.map(|staged| write_one(store, line, run, staged).boxed());
+        let writes = unstopped.map(|staged| write_one(store, line, run, staged, cancelled).boxed());
         let mut ends = pin!(writes.buffer_unordered(AT_ONCE).ready_chunks(SETTLE_AT_ONCE));
         while let Some(chunk) = ends.next().await {
             let mut settled = Vec::with_capacity(chunk.len());
+            let mut stopped = None;
             for end in chunk {
-                let written = end?;
-                unanswered = if written.unanswered.is_some() { unanswered + 1 } else { 0 };
-                if let Some(error) = written.unanswered
-                    && unanswered >= UNANSWERED_IN_A_ROW
-                {
-                    store.settle(run, settled).await?;
-                    return Err(error.into());
+                match end {
+                    Ok(None) => {}
+                    Ok(Some(Written { settled: done, unanswered: None })) => {
+                        in_a_row = 0;
+                        settled.push(done);
+                    }
+                    Ok(Some(Written { settled: done, unanswered: Some(error) })) => {
+                        in_a_row += 1;
+                        settled.push(done);
+                        if in_a_row >= UNANSWERED_IN_A_ROW {
+                            stopped = Some(error.into());
+                        }
+                    }
+                    Err(error) => stopped = Some(error),
                 }
-                settled.push(written.settled);
             }
+            // What is done is done, whatever stops the rest.
             let counters = store.settle(run, settled).await?;
             debug!(run = %run, settled = counters.settled(), "contacts written");
+            if let Some(error) = stopped {
+                return Err(error);
+            }
         }
     }
     Ok(())
@@ -98,8 +110,9 @@ async fn opt_out_one(line: &Line, staged: Staged) -> Result<(), SyncError> {
     let Some(known) = staged.known_consents.as_ref().filter(|known| !known.is_empty()) else { return Ok(()) };
     let plan = plan(&staged, Some(known));
     match set_consents(line, &staged.intent, &plan.opt_outs, false).await {
-        // What concerns this contact only is met again, and settled, when it is written.
-        Err(error) if error.reason().is_none() => Err(SyncError::Apsis(error)),
+        // What concerns this contact only is met again, and settled, when it is written. Without an
+        // answer nothing may be imported: the opt-out would come after it.
+        Err(error) if !matches!(error.kind(), Kind::Contact(_)) => Err(SyncError::Apsis(error)),
         _ => Ok(()),
     }
 }
@@ -110,13 +123,18 @@ struct Written {
     unanswered: Option<ApsisError>,
 }
 
-async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -> Result<Written, SyncError> {
+/// None if the contact was let go of, with nothing written.
+async fn write_one(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    staged: Staged,
+    cancelled: &CancellationToken,
+) -> Result<Option<Written>, SyncError> {
     let contact = staged.intent.key.clone();
-    let error = match write_steps(store, line, run, &staged).await {
-        Ok((outcome, reason)) => {
-            let written = staged.intent.unwritten.is_some() || outcome != Outcome::Rejected;
-            return Ok(Written { settled: Settled { contact, outcome, reason, written }, unanswered: None });
-        }
+    let error = match write_steps(store, line, run, &staged, cancelled).await {
+        Ok(Some(settled)) => return Ok(Some(Written { settled, unanswered: None })),
+        Ok(None) => return Ok(None),
         Err(SyncError::Apsis(error)) => error,
         Err(error) => return Err(error),
     };
@@ -125,7 +143,7 @@ async fn write_one(store: &dyn Store, line: &Line, run: RunId, staged: Staged) -
     warn!(run = %run, contact = %contact, code = error.code(), "contact not written");
     let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason), written: false };
     let unanswered = matches!(error.kind(), Kind::Exhausted | Kind::Protocol).then_some(error);
-    Ok(Written { settled, unanswered })
+    Ok(Some(Written { settled, unanswered }))
 }
 
 async fn write_steps(
@@ -133,34 +151,48 @@ async fn write_steps(
     line: &Line,
     run: RunId,
     staged: &Staged,
-) -> Result<(Outcome, Option<Reason>), SyncError> {
+    cancelled: &CancellationToken,
+) -> Result<Option<Settled>, SyncError> {
     let key = &staged.intent.key;
+    let settled =
+        |outcome, reason, written| Ok(Some(Settled { contact: key.clone(), outcome, reason, written }));
     // Asked for now, whatever was known before: somebody may have opted out since, and an opt-in may
     // not undo that. None: there is no profile, or none any more.
-    let known = if says_nothing(staged) { Some(Vec::new()) } else { line.target.consents(key).await? };
+    let mut known = if says_nothing(staged) {
+        Some(Vec::new())
+    } else {
+        match cancelled.run_until_cancelled(line.target.consents(key)).await {
+            Some(known) => known?,
+            None => return Ok(None),
+        }
+    };
     if let Some(Unwritten { outcome, reason }) = &staged.intent.unwritten {
         // Without a profile there is nothing to opt out.
         let opt_outs = if known.is_some() { plan(staged, known.as_deref()).opt_outs } else { Vec::new() };
         let refused = set_consents(line, &staged.intent, &opt_outs, false).await?;
-        return Ok((*outcome, refused.into_iter().next().or_else(|| Some(reason.clone()))));
+        return settled(*outcome, Some(reason.clone()), refused.is_empty());
     }
     let mut existed = staged.existed;
-    if known.is_none() {
-        create(store, line, run, key, &mut existed).await?;
+    if known.is_none() && create(store, line, run, key, &mut existed).await? == Created::Existed {
+        known = line.target.consents(key).await?;
     }
     let plan = plan(staged, known.as_deref());
-    let mut withheld = plan.withheld.clone();
-    withheld.extend(set_consents(line, &staged.intent, &plan.opt_outs, false).await?);
+    let refused = set_consents(line, &staged.intent, &plan.opt_outs, false).await?;
+    if let Some(reason) = refused.into_iter().next() {
+        // Not written, so that the next run tries again; and nothing more, least of all an opt-in.
+        return settled(Outcome::Rejected, Some(reason), false);
+    }
     if line.target.patch(key, &staged.intent.attributes).await? == Patched::NoProfile {
         create(store, line, run, key, &mut existed).await?;
         if line.target.patch(key, &staged.intent.attributes).await? == Patched::NoProfile {
-            return Ok((Outcome::Rejected, Some(vanished())));
+            return settled(Outcome::Rejected, Some(vanished()), false);
         }
     }
-    withheld.extend(set_consents(line, &staged.intent, &plan.opt_ins, true).await?);
-    withheld.extend(staged.intent.left_out.iter().cloned());
+    let mut reasons = plan.withheld;
+    reasons.extend(set_consents(line, &staged.intent, &plan.opt_ins, true).await?);
+    reasons.extend(staged.intent.left_out.iter().cloned());
     let outcome = if existed == Some(false) { Outcome::Created } else { Outcome::Updated };
-    Ok((outcome, withheld.into_iter().next()))
+    settled(outcome, reasons.into_iter().next(), true)
 }
 
 /// Creates a profile. That it was not there is stored first.
@@ -170,28 +202,38 @@ async fn create(
     run: RunId,
     key: &ContactId,
     existed: &mut Option<bool>,
-) -> Result<(), SyncError> {
+) -> Result<Created, SyncError> {
     if existed.is_none() {
         *existed = Some(false);
         let found = Found { contact: key.clone(), existed: false, consents: Vec::new() };
         store.note_found(run, vec![found]).await?;
     }
-    if line.target.create(key).await? == Created::Existed {
+    let created = line.target.create(key).await?;
+    if created == Created::Existed {
         info!(run = %run, contact = %key, "the profile is there already");
     }
-    Ok(())
+    Ok(created)
 }
 
-/// Whether this contact's consents need no look at what APSIS One has: nothing is asked for.
+/// Whether this contact's consents need no look at what APSIS One has: nothing is asked for, and nothing
+/// was.
 fn says_nothing(staged: &Staged) -> bool {
     let said = |intent: &Intent| intent.consents.iter().any(|consent| consent.answer != Answer::Unsaid);
-    !said(&staged.intent) && !staged.last_written.as_ref().is_some_and(said)
+    let before = staged.last_written.iter().chain(&staged.attempted);
+    !std::iter::once(&staged.intent).chain(before).any(said)
 }
 
 /// What is to be done about this contact's consents, given what APSIS One has.
 pub fn plan(staged: &Staged, known: Option<&[KnownConsent]>) -> ConsentPlan {
-    let last_written = staged.last_written.as_ref().map(|intent| intent.consents.as_slice());
-    consents::plan(&staged.intent.consents, known, last_written)
+    let mut before = staged.last_written.as_ref().map_or_else(Vec::new, |intent| intent.consents.clone());
+    // A consent that the CRM has no more, and that we gave or may have given, counts as given by us.
+    for wanted in staged.intent.consents.iter().filter(|wanted| wanted.answer == Answer::Unsaid) {
+        if staged.attempted.iter().any(|intent| intent.gives(wanted)) {
+            before.retain(|then| !then.is_same(wanted));
+            before.push(WantedConsent { answer: Answer::Given(None), ..wanted.clone() });
+        }
+    }
+    consents::plan(&staged.intent.consents, known, Some(&before))
 }
 
 /// Sets consents in order. Returns why, for each that APSIS One refused.

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod attempts;
 mod crash;
 mod random;
 mod sample;
@@ -14,21 +15,28 @@ mod suite;
 use sluice::store::SqliteStore;
 
 macro_rules! on_sqlite {
-    ($($test:ident),* $(,)?) => {
+    ($($suite:ident: $($test:ident),*;)*) => {
         mod on_sqlite {
-            $(
+            $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
                     let folder = tempfile::tempdir().unwrap();
                     let store = super::SqliteStore::open(&folder.path().join("sluice.db")).unwrap();
-                    super::suite::$test(&store).await;
+                    super::$suite::$test(&store).await;
                 }
-            )*
+            )*)*
         }
     };
 }
 
 on_sqlite!(
+    attempts:
+    an_interrupted_write_is_remembered_until_the_next_one,
+    what_was_refused_may_have_been_written_in_part,
+    attempts_outlive_the_details_of_their_run,
+    imports_that_a_run_left_are_found,
+    an_integration_stays_as_it_is_while_a_run_is_active;
+    suite:
     integrations_are_put_replaced_listed_and_deleted,
     an_integration_applied_again_inherits_nothing,
     one_run_at_a_time,
@@ -53,5 +61,5 @@ on_sqlite!(
     discards_come_in_order,
     only_ten_runs_keep_their_details,
     unknown_runs_are_errors,
-    many_writers_at_once,
+    many_writers_at_once;
 );

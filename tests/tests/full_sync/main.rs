@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod apply;
+mod cancel;
 mod commands;
 mod disk;
 mod doctor;
 mod expected;
+mod memory;
 mod people;
 mod processes;
+mod resume;
 mod rig;
 mod secrecy;
 mod together;

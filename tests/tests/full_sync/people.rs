@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use sluice_sandbox::{DumpedProfile, SandboxConfig};
+use sluice_sandbox::{DumpedProfile, Sandbox, SandboxConfig};
 
 use crate::expected::{self, Expected};
 use crate::rig::{ACME, Rig, assert_adds_up, counter};
@@ -47,17 +47,12 @@ async fn every_contact_ends_as_the_data_file_says_and_a_second_run_writes_nothin
 
 /// Compares what APSIS One has with what the data file says, contact by contact.
 pub fn compare(rig: &Rig, people: &BTreeMap<String, Expected>) {
-    let profiles: BTreeMap<String, DumpedProfile> = rig
-        .sandbox
-        .profiles()
-        .into_iter()
-        .map(|profile| (profile.crm_id.clone().expect("each profile has the CRM's id"), profile))
-        .collect();
+    let profiles = profiles(&rig.sandbox);
     for (id, expected) in people {
         match (expected, profiles.get(id)) {
             (Expected::Profile { attributes, consents }, Some(profile)) => {
-                assert_eq!(&set(profile), attributes, "attributes of {id}");
-                assert_eq!(&states(profile), consents, "consents of {id}");
+                assert_eq!(&profile.0, attributes, "attributes of {id}");
+                assert_eq!(&profile.1, consents, "consents of {id}");
             }
             (Expected::Profile { .. }, None) => panic!("{id} has no profile"),
             (_, None) => {}
@@ -65,6 +60,20 @@ pub fn compare(rig: &Rig, people: &BTreeMap<String, Expected>) {
         }
     }
     assert!(profiles.keys().all(|id| people.contains_key(id)), "no profile is of nobody");
+}
+
+/// A profile's attributes that have a value, and the state of its consents by topic and channel.
+pub type Profile = (Map<String, Value>, BTreeMap<(String, String), String>);
+
+/// Every profile that APSIS One has, by the CRM's id.
+pub fn profiles(sandbox: &Sandbox) -> BTreeMap<String, Profile> {
+    let mut profiles = BTreeMap::new();
+    for profile in sandbox.profiles() {
+        let id = profile.crm_id.clone().expect("each profile has the CRM's id");
+        let twice = profiles.insert(id, (set(&profile), states(&profile)));
+        assert!(twice.is_none(), "two profiles have the same id");
+    }
+    profiles
 }
 
 fn set(profile: &DumpedProfile) -> Map<String, Value> {

@@ -1,11 +1,13 @@
 //! A customer's installation in a temporary directory: the program as a process of its own, a sandbox
 //! as both remotes, and an integration between them.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sluice_sandbox::{Sandbox, SandboxConfig};
+use sluice_sandbox::{Addresses, People, Sandbox, SandboxConfig};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -18,10 +20,24 @@ const INTEGRATION: &str = include_str!("../../../host/demo/acme-lime.toml");
 /// Its id.
 pub const ACME: &str = "acme-lime";
 
-/// An installation.
+/// An installation whose remotes are a sandbox in this process.
 pub struct Rig {
     pub sandbox: Sandbox,
+    installation: Installation,
+}
+
+/// An installation, wherever its remotes are.
+pub struct Installation {
+    addresses: Addresses,
     directory: TempDir,
+}
+
+impl Deref for Rig {
+    type Target = Installation;
+
+    fn deref(&self) -> &Installation {
+        &self.installation
+    }
 }
 
 /// How a command ended, and what it said.
@@ -54,19 +70,41 @@ impl Rig {
     /// The same, with the integration's file changed before it is applied.
     pub async fn start_with(config: SandboxConfig, change: impl FnOnce(String) -> String) -> Self {
         let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
+        let installation = Installation::new(sandbox.addresses().clone(), change).await;
+        Self { sandbox, installation }
+    }
+
+    /// How often requests to the routes that begin so were answered well.
+    pub fn answered(&self, route: &str) -> u64 {
+        let counts = self.sandbox.counts();
+        let routes = counts.iter().filter(|(name, _)| name.starts_with(route));
+        routes.flat_map(|(_, statuses)| statuses).filter(|(status, _)| (200..300).contains(*status)).map(|(_, n)| n).sum()
+    }
+
+    /// How many requests the routes that begin so had.
+    pub fn asked(&self, route: &str) -> u64 {
+        let counts = self.sandbox.counts();
+        counts.iter().filter(|(name, _)| name.starts_with(route)).flat_map(|(_, statuses)| statuses.values()).sum()
+    }
+}
+
+impl Installation {
+    /// An installation between these remotes, with its integration applied after `change`.
+    pub async fn new(addresses: Addresses, change: impl FnOnce(String) -> String) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let rig = Self { sandbox, directory };
-        let origin = rig.sandbox.lime_url().rsplit_once('/').expect("the URL has a path").0.to_owned();
+        let installation = Self { addresses, directory };
+        let addresses = &installation.addresses;
+        let origin = addresses.lime_url.rsplit_once('/').expect("the URL has a path").0.to_owned();
         let text = INTEGRATION
-            .replace("{lime_url}", rig.sandbox.lime_url())
+            .replace("{lime_url}", &addresses.lime_url)
             .replace("{lime_origin}", &origin)
-            .replace("{apsis_url}", rig.sandbox.apsis_url())
+            .replace("{apsis_url}", &addresses.apsis_url)
             .replace("lime.wasm", env!("LIME_WASM"));
-        let file = rig.path("acme.toml");
+        let file = installation.path("acme.toml");
         std::fs::write(&file, change(text)).expect("the integration's file can be written");
-        let applied = rig.run(&["integration", "apply", &file.display().to_string()]).await;
+        let applied = installation.run(&["integration", "apply", &file.display().to_string()]).await;
         assert_eq!(applied.code(), 0, "{}", applied.log);
-        rig
+        installation
     }
 
     /// A path in the installation's directory.
@@ -86,8 +124,8 @@ impl Rig {
             .args(["--json", "--data"])
             .arg(self.data())
             .args(arguments)
-            .env("SLUICE_DEMO_LIME_KEY", self.sandbox.lime_key())
-            .env("SLUICE_DEMO_APSIS_SECRET", self.sandbox.apsis_client_secret())
+            .env("SLUICE_DEMO_LIME_KEY", &self.addresses.lime_key)
+            .env("SLUICE_DEMO_APSIS_SECRET", &self.addresses.apsis_client_secret)
             .env("SLUICE_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -110,19 +148,20 @@ impl Rig {
     pub async fn sync(&self) -> Ended {
         self.run(&["sync", "start", ACME]).await
     }
+}
 
-    /// How often requests to the routes that begin so were answered well.
-    pub fn answered(&self, route: &str) -> u64 {
-        let counts = self.sandbox.counts();
-        let routes = counts.iter().filter(|(name, _)| name.starts_with(route));
-        routes.flat_map(|(_, statuses)| statuses).filter(|(status, _)| (200..300).contains(*status)).map(|(_, n)| n).sum()
+/// Waits until something is so; it is polled where nothing tells.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_mins(5), "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(3)).await;
     }
+}
 
-    /// How many requests the routes that begin so had.
-    pub fn asked(&self, route: &str) -> u64 {
-        let counts = self.sandbox.counts();
-        counts.iter().filter(|(name, _)| name.starts_with(route)).flat_map(|(_, statuses)| statuses.values()).sum()
-    }
+/// A sandbox with so many made-up people.
+pub fn made_up(persons: u64) -> SandboxConfig {
+    SandboxConfig { people: People::Generated { persons, seed: 7 }, ..SandboxConfig::default() }
 }
 
 /// Waits for a started program.

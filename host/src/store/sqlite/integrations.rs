@@ -10,6 +10,11 @@ use crate::run::RunId;
 use crate::store::StoreError;
 
 pub(super) fn put(sql: &Connection, integration: &Integration) -> Result<(), Fault> {
+    match number(sql, &integration.id) {
+        Ok(known) => refuse_active(sql, &integration.id, known)?,
+        Err(Fault::Refused(StoreError::NoIntegration(_))) => {}
+        Err(fault) => return Err(fault),
+    }
     sql.prepare_cached(
         "INSERT INTO integrations (id, definition) VALUES (?1, ?2)
          ON CONFLICT (id) DO UPDATE SET definition = excluded.definition",

@@ -35,6 +35,7 @@ use self::writer::Writer;
 use super::{Found, PageCommit, RunEnd, Store, StoreError};
 use crate::contact::{ContactId, Discard};
 use crate::integration::{Integration, IntegrationId};
+use crate::profile::Intent;
 use crate::run::{Batch, Counters, LedgerEntry, Outcome, Phase, Run, RunContact, RunId, Settled, Staged};
 
 /// How long a connection waits for another process's lock.
@@ -174,6 +175,15 @@ impl Store for SqliteStore {
         self.readers.run(move |sql| ledger::get(sql, &integration, &contacts)).await
     }
 
+    async fn attempted(
+        &self,
+        integration: &IntegrationId,
+        contacts: &[ContactId],
+    ) -> Result<HashMap<ContactId, Vec<Intent>>, StoreError> {
+        let (integration, contacts) = (integration.clone(), contacts.to_vec());
+        self.readers.run(move |sql| stage::attempted_of(sql, &integration, &contacts)).await
+    }
+
     async fn staged_count(&self, id: RunId) -> Result<u64, StoreError> {
         self.readers.run(move |sql| stage::count(sql, id)).await
     }
@@ -213,6 +223,15 @@ impl Store for SqliteStore {
 
     async fn batches(&self, id: RunId) -> Result<Vec<Batch>, StoreError> {
         self.readers.run(move |sql| batches::all(sql, id)).await
+    }
+
+    async fn imports_left(&self, integration: &IntegrationId) -> Result<Vec<(RunId, Batch)>, StoreError> {
+        let integration = integration.clone();
+        self.readers.run(move |sql| batches::left(sql, &integration)).await
+    }
+
+    async fn end_import_left(&self, id: RunId, number: u32) -> Result<(), StoreError> {
+        self.writer.run(move |sql| batches::end_left(sql, id, number)).await
     }
 
     async fn end_run(&self, id: RunId, end: RunEnd) -> Result<Run, StoreError> {

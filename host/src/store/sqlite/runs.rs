@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::fault::Fault;
-use super::integrations;
 use super::leftovers::{self, Part};
 use super::values::{Count, Moment, Stored, from_json, some_to_json};
+use super::{integrations, stage};
 use crate::contact::Cursor;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
@@ -95,7 +95,8 @@ fn drop_old_details(sql: &Connection, integration: i64) -> Result<(), Fault> {
     let old: Vec<i64> =
         statement.query_map((integration, DETAILED_RUNS), |row| row.get(0))?.collect::<Result<_, _>>()?;
     for run in old {
-        for part in Part::OF_RUN {
+        // What is left of the stage is not for people to see, and stays.
+        for part in [Part::Contacts, Part::Discards, Part::Batches] {
             leftovers::add(sql, part, run)?;
         }
     }
@@ -107,6 +108,7 @@ pub(super) struct Active {
     pub(super) id: RunId,
     /// The number of its integration.
     pub(super) integration: i64,
+    pub(super) phase: Phase,
     pub(super) counters: Counters,
 }
 
@@ -114,12 +116,13 @@ pub(super) struct Active {
 pub(super) fn active(sql: &Connection, id: RunId) -> Result<Active, Fault> {
     let found = sql
         .prepare_cached(
-            "SELECT integration, ended_at, read, created, updated, unchanged, excluded, rejected, discarded
+            "SELECT integration, phase, ended_at, read, created, updated, unchanged, excluded, rejected, discarded
              FROM runs WHERE id = ?1",
         )?
         .query_row([id.0], |row| {
             let ended: Option<Moment> = row.get("ended_at")?;
-            Ok((ended, Active { id, integration: row.get("integration")?, counters: counters(row)? }))
+            let phase = row.get::<_, Stored<Phase>>("phase")?.0;
+            Ok((ended, Active { id, integration: row.get("integration")?, phase, counters: counters(row)? }))
         })
         .optional()?;
     match found {
@@ -208,7 +211,8 @@ pub(super) fn end(sql: &Connection, id: RunId, end: &RunEnd) -> Result<Run, Faul
     };
     sql.prepare_cached("UPDATE runs SET phase = ?2, failure = ?3, ended_at = ?4 WHERE id = ?1")?
         .execute((id.0, Stored(phase), some_to_json(failure.as_ref())?, Moment(Timestamp::now())))?;
-    leftovers::add(sql, Part::Stage, id.0)?;
+    let wrote = phase == Phase::Completed || Phase::WRITING.contains(&run.phase);
+    stage::end(sql, id, wrote)?;
     get(sql, id)
 }
 
@@ -216,7 +220,7 @@ pub(super) fn end(sql: &Connection, id: RunId, end: &RunEnd) -> Result<Run, Faul
 fn difference(sql: &Connection, run: &Active) -> Result<Option<String>, Fault> {
     let recount = recount(sql, run.id)?;
     let staged: Count = sql
-        .prepare_cached("SELECT count(*) FROM stage WHERE run = ?1")?
+        .prepare_cached("SELECT count(*) FROM stage WHERE run = ?1 AND NOT tried")?
         .query_row([run.id.0], |row| row.get(0))?;
     if run.counters.add_up() && recount == run.counters && staged.0 == 0 {
         return Ok(None);

@@ -29,11 +29,14 @@ CREATE TABLE runs (
     discarded INTEGER NOT NULL DEFAULT 0,
     -- Staged rows up to this one, of which nothing is known, had no profile.
     absent_up_to INTEGER NOT NULL DEFAULT 0,
+    -- 1: it has ended and left rows in the stage that may have been written.
+    left_stage INTEGER NOT NULL DEFAULT 0,
     -- 0: contacts, discards and batches are dropped, or about to be, and are not shown.
     details_kept INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE UNIQUE INDEX runs_one_active ON runs (integration) WHERE ended_at IS NULL;
 CREATE INDEX runs_of_integration ON runs (integration, id);
+CREATE INDEX runs_left_stage ON runs (integration, id) WHERE left_stage;
 
 -- Every contact that a run has read, with its outcome once it has one.
 CREATE TABLE run_contacts (
@@ -44,7 +47,9 @@ CREATE TABLE run_contacts (
     PRIMARY KEY (run, contact)
 ) STRICT, WITHOUT ROWID;
 
--- What is still to be written: a row goes when its contact gets its outcome.
+-- What is still to be written: a row goes when its contact gets its outcome. One that may have been
+-- written in part stays: of a contact that was refused (`tried`), and of a run that ended before all were
+-- written. It goes when that contact is next written.
 CREATE TABLE stage (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     run INTEGER NOT NULL,
@@ -53,6 +58,7 @@ CREATE TABLE stage (
     intent TEXT NOT NULL,
     existed INTEGER,
     known_consents TEXT,
+    tried INTEGER NOT NULL DEFAULT 0,
     UNIQUE (run, contact)
 ) STRICT;
 

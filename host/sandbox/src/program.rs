@@ -1,0 +1,93 @@
+//! The sandbox as a process of its own: prints one JSON line with its addresses and keys, and ends when its
+//! standard input ends or it is asked to.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{People, Sandbox, SandboxConfig};
+
+/// Simulated Lime CRM and APSIS One, for trying Sluice and for testing it.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// So many made-up persons instead of the 3,000 of the data files.
+    #[arg(long)]
+    persons: Option<u64>,
+    /// Another seed, other people and other chances.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Port of the simulated Lime CRM; 0 for any.
+    #[arg(long, default_value_t = 0)]
+    lime_port: u16,
+    /// Port of the simulated APSIS One; 0 for any.
+    #[arg(long, default_value_t = 0)]
+    apsis_port: u16,
+    /// Port of the sandbox's own address; 0 for any.
+    #[arg(long, default_value_t = 0)]
+    control_port: u16,
+    /// The Lime API key; random when not given.
+    #[arg(long, env = "SLUICE_SANDBOX_LIME_KEY")]
+    lime_key: Option<String>,
+    /// The secret of the APSIS One key; random when not given.
+    #[arg(long, env = "SLUICE_SANDBOX_APSIS_SECRET")]
+    apsis_secret: Option<String>,
+    /// How Lime behaves, as JSON: the switches that differ from the default.
+    #[arg(long, default_value = "{}")]
+    lime_switches: String,
+    /// How APSIS One behaves, as JSON: the switches that differ from the default.
+    #[arg(long, default_value = "{}")]
+    apsis_switches: String,
+    /// What goes wrong from the start, as a JSON list of rules.
+    #[arg(long, default_value = "[]")]
+    faults: String,
+    /// Do not end with the standard input.
+    #[arg(long)]
+    stay: bool,
+}
+
+/// Parses the program's arguments and runs the sandbox to its end.
+///
+/// # Errors
+/// When an argument cannot be read, or the sandbox cannot be started.
+#[tokio::main]
+pub async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let config = SandboxConfig {
+        people: match arguments.persons {
+            Some(persons) => People::Generated { persons, seed: arguments.seed },
+            None => People::Files,
+        },
+        lime_key: arguments.lime_key,
+        apsis_client_secret: arguments.apsis_secret,
+        lime: serde_json::from_str(&arguments.lime_switches).context("--lime-switches")?,
+        apsis: serde_json::from_str(&arguments.apsis_switches).context("--apsis-switches")?,
+        faults: serde_json::from_str(&arguments.faults).context("--faults")?,
+        fault_seed: arguments.seed,
+        ports: [arguments.lime_port, arguments.apsis_port, arguments.control_port],
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::start(config).await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", serde_json::to_string(sandbox.addresses())?)?;
+    out.flush()?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        () = input_ended(), if !arguments.stay => {}
+        _ = terminated.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(())
+}
+
+/// A thread of its own waits, since a blocking read cannot be given up when a signal comes first.
+async fn input_ended() {
+    let (ended, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = told.await;
+}
