@@ -29,7 +29,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     let description = connector.description();
     if context.json {
         context.line(&serde_json::json!({
-            "digest": connector.digest(), "id": description.id, "name": description.name,
+            "digest": format!("sha256:{}", connector.digest()), "id": description.id, "name": description.name,
             "version": description.version, "origins": description.origins,
             "id-field": description.id_field, "email-field": description.email_field,
             "mobile-field": description.mobile_field, "settings-schema": description.settings_schema,
@@ -45,7 +45,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     let exports = connector.exports();
     let rows = [
         ("connector", format!("{} ({}) {}", description.name, description.id, description.version)),
-        ("digest", connector.digest().to_owned()),
+        ("digest", format!("sha256:{}", connector.digest())),
         ("origins it asks for", description.origins.join(", ")),
         ("CRM's rate limit", rate),
         ("id field", description.id_field.clone()),

@@ -12,7 +12,7 @@ use super::integration::apply;
 use super::sync::{follow, summary};
 use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::apsis::{Client, Definitions};
-use crate::contact::{Contact, ContactId, Value};
+use crate::contact::{Channel, Contact, ContactId, Value};
 use crate::error::Failure;
 use crate::integration::{Integration, SecretRef};
 use crate::run::{Phase, Run};
@@ -144,18 +144,22 @@ async fn one_contact(
     for mapping in &integration.fields {
         rows.push(row(contact, profile, &definitions, &mapping.field, &mapping.attribute));
     }
-    for consent in &profile.consents {
-        let text = |name: &str| consent[name].as_str().unwrap_or_default();
-        let topic = definitions
-            .topic(text("topic_discriminator"))
-            .map_or_else(|_| String::new(), |topic| topic.name.clone());
-        let channel = text("channel_discriminator").rsplit('.').next().unwrap_or_default().to_owned();
-        rows.push(vec![
-            "consent".to_owned(),
-            table::cell(text("reason")),
-            format!("{topic}, {channel}"),
-            text("type").to_owned(),
-        ]);
+    for mapping in &integration.consents {
+        let (Some(name), Ok(topic)) = (&mapping.consent, definitions.topic(&mapping.topic)) else { continue };
+        let answer = contact.consents.iter().find(|consent| consent.name == *name);
+        let answer = answer.map_or("no answer", |answer| if answer.given { "yes" } else { "no" });
+        let channel = match mapping.channel {
+            Channel::Email => "email",
+            Channel::Sms => "sms",
+        };
+        let set = profile.consents.iter().find(|consent| {
+            let of = |name: &str| consent[name].as_str().unwrap_or_default();
+            of("topic_discriminator") == topic.id.0
+                && of("channel_discriminator").rsplit('.').next() == Some(channel)
+        });
+        let set = set.and_then(|consent| consent["type"].as_str()).unwrap_or("-").to_owned();
+        let there = format!("{}, {}", topic.name, mapping.channel);
+        rows.push(vec![format!("consent {name}"), answer.to_owned(), there, set]);
     }
     if context.json {
         context.line(&serde_json::json!({ "person": key, "both-sides": rows }));
@@ -181,7 +185,12 @@ fn row(
         Some(serde_json::Value::String(text)) => table::cell(text),
         Some(other) => other.to_string(),
     };
-    vec![field.to_owned(), contact.fields.get(field).map_or_else(|| "-".to_owned(), |value| table::cell(&words(value))), name, there]
+    vec![
+        field.to_owned(),
+        contact.fields.get(field).map_or_else(|| "-".to_owned(), |value| table::cell(&words(value))),
+        name,
+        there,
+    ]
 }
 
 fn words(value: &Value) -> String {

@@ -185,7 +185,9 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::note(&format!("sluice: threads-not-started: the system gives no threads ({error}); end other programs, or raise its limits"));
+            output::note(&format!(
+                "sluice: threads-not-started: the system gives no threads ({error}); end other programs, or raise its limits"
+            ));
             return ExitCode::FAILURE;
         }
     };

@@ -155,6 +155,9 @@ fn position(run: &Run) -> u64 {
 
 /// `Reading from the CRM: 1 200 of about 3 000 contacts, 480/s, 4 s left`
 fn message(phase: Phase, done: u64, total: Total, rate: f64, left: Option<u64>) -> String {
+    if phase == Phase::Accepted {
+        return headline(phase).to_owned();
+    }
     let of = match total {
         Total::Known(total) => format!(" of {}", number(total)),
         Total::About(total) => format!(" of about {}", number(total)),
@@ -191,7 +194,9 @@ fn headline(phase: Phase) -> &'static str {
 fn style(total: Total) -> ProgressStyle {
     let template = match total {
         Total::Unknown => "{spinner} {wide_msg}\n  [{elapsed_precise}]",
-        Total::Known(_) | Total::About(_) => "{spinner} {wide_msg}\n  [{elapsed_precise}] {wide_bar} {percent}%",
+        Total::Known(_) | Total::About(_) => {
+            "{spinner} {wide_msg}\n  [{elapsed_precise}] {wide_bar} {percent}%"
+        }
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

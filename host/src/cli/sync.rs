@@ -205,7 +205,12 @@ pub async fn summary(opened: &Opened, run: &Run) -> Result<()> {
         output::line("Reasons");
         let rows: Vec<Vec<String>> = reasons
             .into_iter()
-            .map(|(outcome, code, count)| vec![format!("{} {code}", outcome.as_str()), table::number(count)])
+            .map(|(outcome, code, count)| {
+                // Who was written, and has a reason, was written but for what the reason is about.
+                let part =
+                    if matches!(outcome, Outcome::Excluded | Outcome::Rejected) { "" } else { " in part" };
+                vec![format!("{}{part}, {code}", outcome.as_str()), table::number(count)]
+            })
             .collect();
         output::text(&table::render_numbers(&rows));
     }
@@ -293,10 +298,14 @@ pub fn one_line(run: &Run) -> String {
 
 async fn last(opened: &Opened, integration: &IntegrationId) -> Result<Run> {
     opened.integration(integration).await?;
-    opened.store.runs(integration, 1).await.or_fail()?.into_iter().next().ok_or_else(|| Failure {
-        code: "run-none".to_owned(),
-        message: none_yet(integration),
-    })
+    opened
+        .store
+        .runs(integration, 1)
+        .await
+        .or_fail()?
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure { code: "run-none".to_owned(), message: none_yet(integration) })
 }
 
 fn none_yet(integration: &IntegrationId) -> String {

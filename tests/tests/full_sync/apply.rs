@@ -50,7 +50,11 @@ async fn what_cannot_be_applied_is_refused_with_what_to_do() {
         ("integration-malformed", good.replace("section =", "sektion ="), &["sektion", "line"]),
         ("integration-malformed", String::new(), &["id"]),
         ("integration-malformed", "id = ".to_owned(), &["line 1"]),
-        ("integration-both-channels", format!("{good}\n{row}channel = [\"email\", \"sms\"]\n"), &["row 6", "two rows"]),
+        (
+            "integration-both-channels",
+            format!("{good}\n{row}channel = [\"email\", \"sms\"]\n"),
+            &["row 6", "two rows"],
+        ),
         ("integration-setting", good.replace("\"acme-lime\"", "\"Acme Lime\""), &["id", "lower-case"]),
         ("catalogue-file", good.replace(env!("LIME_WASM"), "nothing.wasm"), &["nothing.wasm"]),
         ("component-not-wasm", other_component, &[".wasm"]),
@@ -95,7 +99,11 @@ async fn a_file_that_is_no_integration_at_all_is_refused_at_once() {
     let deep = format!("x = {}", "[".repeat(100_000));
     assert_refused(&apply(&rig, deep.as_bytes()).await, "integration-malformed", &[]);
     let many_rows = "[[conditions]]\nfield = \"nothing\"\n".repeat(300_000);
-    assert_refused(&apply(&rig, format!("{good}{many_rows}").as_bytes()).await, "integration-malformed", &["line"]);
+    assert_refused(
+        &apply(&rig, format!("{good}{many_rows}").as_bytes()).await,
+        "integration-malformed",
+        &["line"],
+    );
     assert_eq!(rig.run(&["integration", "list"]).await.lines.len(), 1, "what was there is still there");
 }
 

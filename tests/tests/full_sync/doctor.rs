@@ -66,7 +66,8 @@ async fn names_that_apsis_one_does_not_have_are_named_with_those_that_it_has() {
         assert_eq!(doctor.code(), 1, "{to}");
         let failed = failures(&doctor);
         let line = failed.iter().find(|line| line["check"] == check || check.starts_with("section"));
-        let message = line.unwrap_or_else(|| panic!("{to}: {:?}", doctor.lines))["error"]["message"].to_string();
+        let message =
+            line.unwrap_or_else(|| panic!("{to}: {:?}", doctor.lines))["error"]["message"].to_string();
         assert!(message.contains(to.trim_matches('"')) && message.contains(known), "{message}");
         let run = rig.sync().await;
         assert_eq!(run.last()["error"]["code"], "apsis-setting", "{}", run.last());
@@ -76,11 +77,11 @@ async fn names_that_apsis_one_does_not_have_are_named_with_those_that_it_has() {
 
 #[tokio::test]
 async fn rules_that_cannot_be_used_are_found_before_a_run() {
-    let change = |text: String| text.replace("\"City\"", "\"com.apsis1.attributes.email\"");
+    let change = |text: String| text.replace("\"Country\"", "\"usercreated.attributes.city-p0o9i8u7y6\"");
     let rig = Rig::start_with(SandboxConfig::default(), change).await;
     let doctor = rig.run(&["doctor", ACME]).await;
-    assert_failed(&doctor, "mapping, APSIS One side", "rules-attribute-reserved", "email");
-    assert_eq!(rig.sync().await.last()["error"]["code"], "rules-attribute-reserved");
+    assert_failed(&doctor, "mapping, APSIS One side", "rules-attribute-twice", "city");
+    assert_eq!(rig.sync().await.last()["error"]["code"], "rules-attribute-twice");
 }
 
 #[tokio::test]
@@ -95,7 +96,10 @@ async fn a_lime_without_the_consent_add_on_is_told_what_to_do() {
     for line in &failed {
         assert_eq!(line["error"]["code"], "crm-misconfigured", "{line}");
         let message = line["error"]["message"].as_str().unwrap();
-        assert!(message.contains("consents") && message.contains("fields"), "it names the way out: {message}");
+        assert!(
+            message.contains("consents") && message.contains("fields"),
+            "it names the way out: {message}"
+        );
     }
     let run = rig.sync().await;
     assert_eq!((run.code(), run.last()["error"]["code"].as_str()), (1, Some("crm-misconfigured")));

@@ -24,7 +24,12 @@ async fn while_a_run_is_active_another_and_a_delete_are_refused() {
     // From another process, through the store.
     let asked = Instant::now();
     let cancelled = rig.run(&["sync", "cancel", ACME]).await;
-    assert_eq!((cancelled.code(), cancelled.last()["phase"].as_str()), (0, Some("cancelled")), "{}", cancelled.log);
+    assert_eq!(
+        (cancelled.code(), cancelled.last()["phase"].as_str()),
+        (0, Some("cancelled")),
+        "{}",
+        cancelled.log
+    );
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     assert_eq!(run.end().await.0, Some(4));
     let nothing = rig.run(&["sync", "cancel", ACME]).await;
@@ -90,7 +95,10 @@ async fn a_start_waits_its_turn_behind_another_integrations_run() {
     let rig = Rig::start(SandboxConfig::default()).await;
     let other = std::fs::read_to_string(rig.path("acme.toml")).unwrap().replace("\"acme-lime\"", "\"other\"");
     std::fs::write(rig.path("other.toml"), other).unwrap();
-    assert_eq!(rig.run(&["integration", "apply", &rig.path("other.toml").display().to_string()]).await.code(), 0);
+    assert_eq!(
+        rig.run(&["integration", "apply", &rig.path("other.toml").display().to_string()]).await.code(),
+        0
+    );
     slow_down(&rig);
     let mut first = Followed::start(&rig, &["sync", "start", ACME]);
     first.until_reading().await;
@@ -100,7 +108,11 @@ async fn a_start_waits_its_turn_behind_another_integrations_run() {
     let (code, run) = second.end().await;
     assert_eq!((code, run["phase"].as_str()), (Some(3), Some("completed")), "{run}");
     let foreign = rig.run(&["sync", "show", ACME, "--run", &run["id"].to_string()]).await;
-    assert_eq!(foreign.last()["error"]["code"], "run-unknown", "a run is shown under its own integration only");
+    assert_eq!(
+        foreign.last()["error"]["code"],
+        "run-unknown",
+        "a run is shown under its own integration only"
+    );
 }
 
 #[tokio::test]
