@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use super::asking::again;
 use super::failure::SyncError;
 use crate::apsis::{Client, ConsentStep, Definitions, Target};
 use crate::connector::{
@@ -58,9 +59,9 @@ impl Line {
         let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?;
         let definitions = client.definitions().await?;
         let target = client.target(&definitions, &integration.apsis)?;
-        let fields = connection.list_fields().await?;
+        let fields = again(|| connection.list_fields()).await?;
         let consents = if integration.consents.iter().any(|row| row.consent.is_some()) {
-            connection.list_consents().await?
+            again(|| connection.list_consents()).await?
         } else {
             Vec::new()
         };

@@ -4,6 +4,7 @@
 //! that would do harm can be seen before it does. All its state is in the store: any process that holds
 //! the data directory's lock can go on with it.
 
+mod asking;
 mod bulk;
 mod failure;
 mod full_sync;

@@ -4,23 +4,20 @@
 //! that a killed run reads nothing again but the page in flight. Nothing is written to APSIS One here.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use super::asking::again;
 use super::failure::SyncError;
 use super::line::Line;
-use crate::connector::{CallError, NextStep};
-use crate::contact::{Contact, ContactId, Cursor, Page};
+use crate::connector::NextStep;
+use crate::contact::{Contact, ContactId, Page};
 use crate::rules::Decision;
 use crate::run::{Decided, LedgerEntry, Outcome, Run, Verdict};
 use crate::store::{PageCommit, Store};
 
 /// How often the CRM may say that a cursor is too old before the run gives up.
 const RESTARTS: u32 = 3;
-
-/// How often one page is asked for before the run gives up: with the growing pauses, some minutes.
-const ATTEMPTS: u32 = 8;
 
 /// Reads all pages from the run's cursor on.
 ///
@@ -30,7 +27,7 @@ pub async fn read_all(store: &dyn Store, line: &Line, run: &Run) -> Result<(), S
     let mut cursor = run.cursor.clone();
     let mut restarts = 0;
     loop {
-        let page = match read_page(line, cursor.as_ref()).await {
+        let page = match again(|| line.connection.scan(cursor.as_ref(), line.page_size)).await {
             Ok(page) => page,
             Err(error) if matches!(error.next_step(), NextStep::StartAgain) && restarts < RESTARTS => {
                 warn!(%error, "the CRM no longer knows where reading was: starting again");
@@ -53,36 +50,6 @@ pub async fn read_all(store: &dyn Store, line: &Line, run: &Run) -> Result<(), S
         }
         cursor = next;
     }
-}
-
-async fn read_page(line: &Line, after: Option<&Cursor>) -> Result<Page, CallError> {
-    let mut attempt = 1;
-    loop {
-        let error = match line.connection.scan(after, line.page_size).await {
-            Ok(page) => return Ok(page),
-            Err(error) => error,
-        };
-        let NextStep::Retry { after: asked } = error.next_step() else { return Err(error) };
-        if attempt >= ATTEMPTS {
-            return Err(error);
-        }
-        let pause = asked.unwrap_or_else(|| growing_pause(attempt));
-        warn!(
-            attempt,
-            pause_ms = pause.as_millis(),
-            code = crate::error::ErrorCode::code(&error),
-            "page not read, trying again"
-        );
-        tokio::time::sleep(pause).await;
-        attempt += 1;
-    }
-}
-
-/// Doubles from half a second, at most a minute, less up to a half by chance, so that many runs do
-/// not come back at once.
-fn growing_pause(attempt: u32) -> Duration {
-    let full = Duration::from_millis(500).saturating_mul(1 << attempt.min(7)).min(Duration::from_mins(1));
-    full.mul_f64(rand::random_range(0.5..1.0))
 }
 
 async fn decide_page(store: &dyn Store, line: &Line, run: &Run, page: Page) -> Result<PageCommit, SyncError> {

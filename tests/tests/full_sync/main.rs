@@ -4,6 +4,7 @@
 
 mod cancel;
 mod expected;
+mod faults;
 mod memory;
 mod people;
 mod resume;
