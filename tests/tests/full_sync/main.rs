@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod cancel;
+mod consents;
 mod expected;
 mod faults;
 mod memory;
+mod meanwhile;
 mod people;
 mod resume;
 mod rig;
