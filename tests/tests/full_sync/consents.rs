@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use sluice_sandbox::{ApsisSwitches, Arrival, Consent, ConsentType, SandboxConfig};
+use sluice_sandbox::{ApsisSwitches, Arrival, Consent, ConsentType, ImportEnd, SandboxConfig};
 
 use crate::people::profiles;
-use crate::rig::{ACME, Rig, made_up, until, ended};
+use crate::rig::{ACME, Rig, ended, made_up, until};
 
 const NEWSLETTER: &str = "usercreated.topics.newsletter-rg4kf3kt24";
 const EMAIL: &str = "com.apsis1.channels.email";
@@ -113,7 +113,9 @@ async fn opt_ins_are_the_last_writes_of_a_profile() {
     let arrivals = rig.sandbox.arrivals(None);
     let mut opted_in = 0;
     for writes in by_profile(&arrivals).values() {
-        let Some(first) = writes.iter().position(|write| write.route == "apsis.consents.post") else { continue };
+        let Some(first) = writes.iter().position(|write| write.route == "apsis.consents.post") else {
+            continue;
+        };
         opted_in += 1;
         assert!(writes[first..].iter().all(|write| write.route == "apsis.consents.post"), "{writes:?}");
         assert!(writes[..first].iter().any(|write| write.route == "apsis.attributes.patch"), "{writes:?}");
@@ -124,8 +126,10 @@ async fn opt_ins_are_the_last_writes_of_a_profile() {
 #[tokio::test]
 async fn who_has_content_that_is_refused_is_never_opted_in() {
     for sync in [BY_SINGLE_CALLS, BY_IMPORT] {
-        // Two people with one address, where APSIS One takes an address but once.
-        let apsis = ApsisSwitches { mapped_attribute_gives_key: true, ..ApsisSwitches::default() };
+        // Two people with one address, where APSIS One takes an address but once. An import leaves them.
+        let import_end = ImportEnd::Error;
+        let apsis =
+            ApsisSwitches { mapped_attribute_gives_key: true, import_end, ..ApsisSwitches::default() };
         let rig = rig(SandboxConfig { apsis, ..made_up(PERSONS) }, sync).await;
         let twins: Vec<String> = ["Ada", "Bo"]
             .map(|name| {
@@ -158,8 +162,7 @@ async fn completed(rig: &Rig, more: &[&str]) {
 fn answer(rig: &Rig, person: &str, approved: bool) {
     let person: u64 = person.parse().unwrap();
     let date = jiff::Timestamp::now().to_string();
-    let consent =
-        json!({"person": person, "consenttype": NEWSLETTER_BY_EMAIL, "approved": approved, "date": date, "source": "coworker"});
+    let consent = json!({"person": person, "consenttype": NEWSLETTER_BY_EMAIL, "approved": approved, "date": date, "source": "coworker"});
     rig.sandbox.lime_create("consent", &consent).unwrap();
 }
 
