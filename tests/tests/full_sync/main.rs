@@ -5,9 +5,12 @@
 mod apply;
 mod cancel;
 mod commands;
+mod consents;
 mod disk;
 mod doctor;
 mod expected;
+mod faults;
+mod meanwhile;
 mod memory;
 mod people;
 mod processes;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use sluice_sandbox::{DumpedProfile, Sandbox, SandboxConfig};
+use sluice_sandbox::{DumpedProfile, People, Sandbox, SandboxConfig};
 
 use crate::expected::{self, Expected};
 use crate::rig::{ACME, Rig, assert_adds_up, counter};
@@ -19,7 +19,10 @@ async fn every_contact_ends_as_the_data_file_says_and_a_second_run_writes_nothin
 
     let people = expected::people();
     assert_eq!(counter(run, "read"), people.len() as u64);
-    assert_eq!(counter(run, "excluded"), people.values().filter(|one| **one == Expected::Excluded).count() as u64);
+    assert_eq!(
+        counter(run, "excluded"),
+        people.values().filter(|one| **one == Expected::Excluded).count() as u64
+    );
     compare(&rig, &people);
 
     let shown = rig.run(&["sync", "show", ACME]).await;
@@ -84,11 +87,33 @@ fn set(profile: &DumpedProfile) -> Map<String, Value> {
 fn states(profile: &DumpedProfile) -> BTreeMap<(String, String), String> {
     let part = |consent: &Value, name: &str| text(&consent[name]);
     let state = |consent: &Value| {
-        ((part(consent, "topic_discriminator"), part(consent, "channel_discriminator")), part(consent, "type"))
+        (
+            (part(consent, "topic_discriminator"), part(consent, "channel_discriminator")),
+            part(consent, "type"),
+        )
     };
     profile.consents.iter().map(state).collect()
 }
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+/// Compares APSIS One with what an undisturbed full sync of the same people by the same file makes of it;
+/// gives that run.
+pub async fn compare_with_undisturbed(
+    rig: &Rig,
+    people: People,
+    change: impl FnOnce(String) -> String,
+) -> Value {
+    let calm = Rig::start_with(SandboxConfig { people, ..SandboxConfig::default() }, change).await;
+    let undisturbed = calm.sync().await;
+    let run = undisturbed.last();
+    assert_eq!(run["phase"], "completed", "{run}");
+    let (found, expected) = (profiles(&rig.sandbox), profiles(&calm.sandbox));
+    for (id, profile) in &expected {
+        assert_eq!(found.get(id), Some(profile), "{id} is the same");
+    }
+    assert_eq!(found.len(), expected.len(), "there is no other profile");
+    run.clone()
 }
