@@ -69,8 +69,13 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
 
     context.tell("\nThe first full sync");
     let first = full_sync(&context, &opened, &integration).await?;
+    if first.phase == Phase::Cancelled {
+        return Ok(End::Cancelled);
+    }
     context.tell("\nThe second full sync: nothing has changed, so nothing is written");
-    full_sync(&context, &opened, &integration).await?;
+    if full_sync(&context, &opened, &integration).await?.phase == Phase::Cancelled {
+        return Ok(End::Cancelled);
+    }
 
     let profiles = table::number(sandbox.profile_count() as u64);
     context.tell(&format!("\nAPSIS One has {profiles} profiles. One contact on both sides:"));
@@ -109,7 +114,7 @@ async fn full_sync(context: &Context, opened: &Opened, integration: &Integration
         summary(opened, &run).await?;
     }
     match (run.phase, &run.failure) {
-        (Phase::Completed, _) => Ok(run),
+        (Phase::Completed | Phase::Cancelled, _) => Ok(run),
         (_, Some(failure)) => Err(failure.clone()),
         (phase, None) => Err(trouble(&format!("the run ended as {}", phase.as_str()))),
     }

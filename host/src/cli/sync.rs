@@ -179,6 +179,12 @@ pub async fn finish(context: &Context, opened: &Opened, run: &Run) -> Result<End
         context.line(run);
     } else {
         summary(opened, run).await?;
+        if run.counters.rejected + run.counters.discarded > 0 {
+            output::line(&format!(
+                "`sluice sync show {}` lists each of them, with the reason",
+                run.integration
+            ));
+        }
     }
     match (run.phase, &run.failure) {
         (Phase::Cancelled, _) => Ok(End::Cancelled),
@@ -215,11 +221,8 @@ pub async fn summary(opened: &Opened, run: &Run) -> Result<()> {
         output::text(&table::render_numbers(&rows));
     }
     if counters.discarded > 0 {
-        output::line(&format!(
-            "{} other records of the CRM could not be used; `sluice sync show {}` lists them",
-            table::number(counters.discarded),
-            run.integration
-        ));
+        let discarded = table::number(counters.discarded);
+        output::line(&format!("Records of the CRM that are no contacts and could not be used: {discarded}"));
     }
     Ok(())
 }
