@@ -6,7 +6,6 @@ use super::{Context, End, Opened, Result};
 use crate::apsis::Client;
 use crate::error::{ErrorCode, Failure};
 use crate::integration::IntegrationId;
-use crate::rules::Rules;
 use crate::sync::{self, SyncError};
 
 /// What the command is given.
@@ -64,8 +63,7 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
             findings.note("section and keyspace", client.target(definitions, &integration.apsis), |_| {
                 vec![format!("{} and {}", integration.apsis.section, integration.apsis.keyspace)]
             });
-            let rules = sync::resolve(&integration, connection.connector(), definitions)
-                .and_then(|rules| Ok(Rules::new(rules.clone()).map(|_| rules)?));
+            let rules = sync::resolve(&integration, connection.connector(), definitions);
             findings.note("mapping, APSIS One side", rules, |rules| {
                 vec![format!(
                     "{} attributes and {} consents are there",

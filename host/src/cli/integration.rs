@@ -81,6 +81,18 @@ pub async fn apply(opened: &Opened, mut integration: Integration) -> Result<Inte
     }
     let service = opened.service()?;
     sync::check_connection(&opened.data, service.engine(), &integration).await.or_fail()?;
+    if let Some(known) = opened.store.integration(&integration.id).await.or_fail()?
+        && !known.apsis.is_same_place(&integration.apsis)
+    {
+        return Err(Failure {
+            code: "integration-target-changed".to_owned(),
+            message: format!(
+                "{id} would write to another address, section or keyspace of APSIS One than before, and what is known of \
+                 its contacts would be wrong there. Apply it under another id, or first `sluice integration delete {id}`",
+                id = integration.id
+            ),
+        });
+    }
     opened.store.put_integration(&integration).await.or_fail()?;
     Ok(integration)
 }

@@ -72,6 +72,14 @@ pub struct ApsisSettings {
     pub private_network: bool,
 }
 
+impl ApsisSettings {
+    /// Whether profiles written by one are found by the other. The API key may be another of the same
+    /// account.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.url == other.url && self.section == other.section && self.keyspace == other.keyspace
+    }
+}
+
 fn crm_keyspace() -> String {
     "com.apsis1.keyspaces.crm-id".to_owned()
 }

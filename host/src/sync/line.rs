@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use super::failure::SyncError;
 use super::patience::patiently;
-use crate::apsis::{Client, ConsentStep, Definitions, Target};
+use crate::apsis::{ApsisError, Client, ConsentStep, Definitions, Target};
 use crate::connector::{
     Catalogue, CatalogueError, Connection, ConnectionSettings, Connector, Engine, Limits,
 };
@@ -146,7 +146,8 @@ pub async fn check_connection(
 /// Turns an integration's rows into rules, with every APSIS One name resolved.
 ///
 /// # Errors
-/// When APSIS One has no such attribute, topic or channel.
+/// When APSIS One has no such attribute, topic or channel, or would not take it in a run; when rows
+/// contradict each other.
 pub fn resolve(
     integration: &Integration,
     connector: &Connector,
@@ -154,6 +155,9 @@ pub fn resolve(
 ) -> Result<RuleSet, SyncError> {
     let field = |row: &FieldRow| -> Result<FieldMapping, SyncError> {
         let attribute = definitions.attribute(&row.attribute)?;
+        if attribute.version.is_none() {
+            return Err(refused("fields.attribute", format!("{} has no version in use", attribute.id)));
+        }
         Ok(FieldMapping {
             field: row.field.clone(),
             attribute: attribute.id.clone(),
@@ -170,7 +174,11 @@ pub fn resolve(
         definitions.check_consent(topic, row.channel)?;
         Ok(ConsentMapping { source, topic: topic.id.clone(), channel: row.channel })
     };
-    Ok(RuleSet {
+    let keyspace = definitions.keyspace(&integration.apsis.keyspace)?;
+    if !integration.consents.is_empty() && !keyspace.manage_subscriptions {
+        return Err(refused("apsis.keyspace", format!("no consent can be set through {}", keyspace.id)));
+    }
+    let rules = RuleSet {
         conditions: integration.conditions.clone(),
         fields: integration.fields.iter().map(field).collect::<Result<_, _>>()?,
         consents: integration.consents.iter().map(consent).collect::<Result<_, _>>()?,
@@ -178,7 +186,14 @@ pub fn resolve(
         email_attribute: definitions.attribute(EMAIL)?.id.clone(),
         id_attribute: definitions.attribute(CRM_ID).ok().map(|attribute| attribute.id.clone()),
         default_country: integration.default_country.clone(),
-    })
+    };
+    Rules::new(rules.clone())?;
+    Ok(rules)
+}
+
+fn refused(setting: &'static str, what: String) -> SyncError {
+    let message = format!("{what} in APSIS One; name another, or have it changed there");
+    ApsisError::Setting { setting, message }.into()
 }
 
 /// Refuses rules that name what the CRM does not have.
