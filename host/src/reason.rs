@@ -26,8 +26,6 @@ pub enum ReasonCode {
     ValueInvalid,
     /// A mobile number cannot be turned into the form that APSIS One takes.
     MobileInvalid,
-    /// The same contact came twice in one run; the first was taken.
-    ReadTwice,
     /// APSIS One refused the profile's values.
     RefusedByApsis,
     /// The profile is locked in APSIS One.
@@ -55,7 +53,6 @@ impl ReasonCode {
             Self::ValueTooLong => "value-too-long",
             Self::ValueInvalid => "value-invalid",
             Self::MobileInvalid => "mobile-invalid",
-            Self::ReadTwice => "read-twice",
             Self::RefusedByApsis => "refused-by-apsis",
             Self::ProfileLocked => "profile-locked",
             Self::ProfileConflict => "profile-conflict",

@@ -90,7 +90,6 @@ pub struct Target {
 pub(super) struct Scope {
     pub(super) section: SectionId,
     pub(super) keyspace: KeyspaceId,
-    pub(super) manage_subscriptions: bool,
     pub(super) channels: BTreeMap<Channel, ChannelId>,
     /// The current version of each attribute.
     pub(super) versions: BTreeMap<AttributeId, String>,
@@ -115,7 +114,6 @@ impl Client {
         let scope = Scope {
             section: definitions.section(&settings.section)?.id.clone(),
             keyspace: keyspace.id.clone(),
-            manage_subscriptions: keyspace.manage_subscriptions,
             channels: definitions.channel_ids(),
             versions,
         };
@@ -142,11 +140,6 @@ impl Target {
     /// The keyspace.
     pub fn keyspace(&self) -> &KeyspaceId {
         &self.scope.keyspace
-    }
-
-    /// Whether consents may be written through the keyspace; where not, APSIS One refuses with 403.
-    pub fn manages_consents(&self) -> bool {
-        self.scope.manage_subscriptions
     }
 
     /// Writes attributes by merge patch; those not named stay, `Clear` clears. Never creates a profile.

@@ -61,6 +61,7 @@ CREATE TABLE stage (
     tried INTEGER NOT NULL DEFAULT 0,
     UNIQUE (run, contact)
 ) STRICT;
+CREATE INDEX stage_open ON stage (run, contact) WHERE NOT tried;
 
 CREATE TABLE discards (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
