@@ -166,7 +166,10 @@ impl Target {
     pub fn export_pages(&self, file: ExportFile, size: usize) -> ExportPages {
         let (pages, taken) = mpsc::channel(2);
         let scope: Arc<Scope> = self.scope.clone();
-        tokio::task::spawn_blocking(move || {
+        // Not one of the runtime's threads for what blocks: those may be few, and this one waits for the taker,
+        // who may need them.
+        let unread = pages.clone();
+        let reading = std::thread::Builder::new().name("sluice-export".to_owned()).spawn(move || {
             let mut page = Vec::new();
             let end = read(file.0, &scope, |profile| {
                 page.push(profile);
@@ -186,6 +189,11 @@ impl Target {
             // Nobody may be waiting for it any more.
             let _ = pages.blocking_send(last);
         });
+        if let Err(error) = reading {
+            let operation = Operation::DownloadExport;
+            // There is room: nothing was sent yet.
+            let _ = unread.try_send(Err(ApsisError::Spool { operation, message: error.kind().to_string() }));
+        }
         ExportPages(taken)
     }
 }

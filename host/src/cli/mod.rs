@@ -168,6 +168,11 @@ impl<T, E: ErrorCode> OrFail<T> for std::result::Result<T, E> {
     }
 }
 
+/// Threads for what blocks. Each keeps memory of its own for what it once needed, so that more of them would
+/// let the program grow with the work that it does at the same time. Nothing there waits for anything
+/// else there.
+const BLOCKING_THREADS: usize = 4;
+
 /// Parses the program's arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -182,7 +187,11 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let json = cli.json;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             output::note(&format!(

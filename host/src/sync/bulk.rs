@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -104,10 +105,12 @@ pub async fn compare_before(
 pub async fn import_all(store: &dyn Store, line: &Line, run: RunId) -> Result<(), SyncError> {
     let batches = store.batches(run).await?;
     let batches = if batches.is_empty() { choose(store, line, run).await? } else { batches };
+    // One file is written at a time: three at once would need thrice the memory, and not be done sooner.
+    let pen = Mutex::new(());
     let unfinished = batches.into_iter().filter(|batch| batch.state != BatchState::Ended);
     stream::iter(unfinished)
         .map(Ok)
-        .try_for_each_concurrent(IMPORTS_AT_ONCE, |batch| import_one(store, line, run, batch).boxed())
+        .try_for_each_concurrent(IMPORTS_AT_ONCE, |batch| import_one(store, line, run, batch, &pen).boxed())
         .await
 }
 
@@ -175,7 +178,13 @@ async fn choose(store: &dyn Store, line: &Line, run: RunId) -> Result<Vec<Batch>
     Ok(batches)
 }
 
-async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch) -> Result<(), SyncError> {
+async fn import_one(
+    store: &dyn Store,
+    line: &Line,
+    run: RunId,
+    mut batch: Batch,
+    pen: &Mutex<()>,
+) -> Result<(), SyncError> {
     let _permit = line.target.client().running_import().await;
     // Begun before a crash, and perhaps not uploaded: what to upload with is forgotten.
     if let Some(id) = &batch.import_id
@@ -185,7 +194,10 @@ async fn import_one(store: &dyn Store, line: &Line, run: RunId, mut batch: Batch
     }
     let mut seen_within = FILE_SEEN_WITHIN;
     if batch.import_id.is_none() {
-        let mut file = write_file(store, line, run, &batch).await?;
+        let mut file = {
+            let _writing = pen.lock().await;
+            write_file(store, line, run, &batch).await?
+        };
         if file.rows() > 0
             && let Err(error) = begin_and_upload(store, line, run, &mut batch, &mut file).await?
         {
