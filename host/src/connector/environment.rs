@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::egress::{Network, Origin};
+use super::egress::Origin;
 use super::limits::Limits;
 use super::outbound::Clients;
 use super::pace::{Pace, RateLimit};
 use super::session::{Session, Sessions};
 use crate::integration::IntegrationId;
+use crate::reach::Network;
 
 /// What all connections of this process share.
 pub(super) struct Shared {

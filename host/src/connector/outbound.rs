@@ -14,11 +14,12 @@ use url::Url;
 
 use super::bindings::imported::http::{self, Credential, ErrorKind, Request, Response};
 use super::credentials::{header_name, place, secret_name, unusable};
-use super::egress::{CheckedResolver, Network, NoAddress, NoPermittedAddress, Origin};
+use super::egress::{CheckedResolver, NoAddress, NoPermittedAddress, Origin};
 use super::environment::Environment;
 use super::limits::Limit;
 use super::pace::Payer;
 use super::stop::Stop;
+use crate::reach::Network;
 
 /// What the clients of all connections share: connections kept open, one set for each [`Network`].
 pub(super) struct Clients {
@@ -182,7 +183,7 @@ fn permitted_origin(environment: &Environment, url: &Url) -> Result<Origin, Fail
             "{origin} is not granted to this connector; add it to `grant.origins` if it belongs to the CRM"
         )));
     }
-    if !environment.network.permits_literal(url) {
+    if environment.network.literal_refusal(url).is_some() {
         return Err(Failed::denied(address_refused(&origin)));
     }
     Ok(origin)
