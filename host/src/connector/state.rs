@@ -24,6 +24,12 @@ use super::words::{Output, Stream, Words};
 /// How often a running component is looked at, and the grain of its CPU time.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
+/// WASI's resources, such as clocks waited for, that the host may hold for a call at once.
+const RESOURCES: usize = 10_000;
+
+/// Random bytes that are made at once.
+const RANDOM_BYTES: u64 = 1 << 20;
+
 /// What the component is called for.
 #[derive(Clone)]
 pub(super) enum Purpose {
@@ -41,6 +47,7 @@ pub(super) struct CallState {
     pub(super) used: Used,
     ticks: u64,
     memory: usize,
+    puts: u64,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -49,12 +56,7 @@ impl CallState {
     pub(super) fn new(purpose: Purpose, limits: Arc<Limits>) -> Self {
         let redactor = match &purpose {
             Purpose::Describe => Redactor::default(),
-            Purpose::Call(environment) => {
-                let redactor =
-                    Redactor::new(environment.secrets.keys().filter_map(|name| environment.secret(name)));
-                environment.session.values().iter().for_each(|value| redactor.add(value));
-                redactor
-            }
+            Purpose::Call(environment) => environment.redactor(),
         };
         let words = Words::new(Arc::new(redactor), Arc::clone(&limits));
         let wasi = WasiCtxBuilder::new()
@@ -63,7 +65,10 @@ impl CallState {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
+            .max_random_size(RANDOM_BYTES)
             .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
         Self {
             purpose,
             limits,
@@ -71,8 +76,9 @@ impl CallState {
             used: Used::default(),
             ticks: 0,
             memory: 0,
+            puts: 0,
             wasi,
-            table: ResourceTable::new(),
+            table,
         }
     }
 
@@ -154,8 +160,13 @@ impl session::Host for CallState {
 
     async fn put(&mut self, key: String, value: String, ttl_seconds: u32) -> wasmtime::Result<()> {
         let session = Arc::clone(&self.environment("session")?.session);
-        self.words.redactor().add(&value);
-        session.put(key, value, Duration::from_secs(u64::from(ttl_seconds)), Instant::now());
+        self.puts = self.puts.saturating_add(1);
+        if self.puts > self.limits.get(Limit::SessionPuts) {
+            return Err(Stop::Limit(Limit::SessionPuts).into());
+        }
+        if session.put(key, &value, Duration::from_secs(u64::from(ttl_seconds)), Instant::now()) {
+            self.words.redactor().add(&value);
+        }
         Ok(())
     }
 }
