@@ -47,8 +47,8 @@ limits! {
     WallMs = "wall-ms", "ms in all";
     /// Memory.
     MemoryBytes = "memory-bytes", "bytes of memory";
-    /// Each table.
-    TableEntries = "table-entries", "entries in a table";
+    /// All tables.
+    TableEntries = "table-entries", "entries in tables";
     /// Requests to the CRM.
     Requests = "requests", "requests to the CRM";
     /// One request until its answer is there.

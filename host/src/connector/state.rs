@@ -24,6 +24,12 @@ use super::words::{Output, Stream, Words};
 /// How often a running component is looked at, and the grain of its CPU time.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
+/// Instances, tables and memories that one call may have: many times what toolchains make of a
+/// connector, and few enough that what the host keeps for each does not matter.
+const INSTANCES: usize = 100;
+const TABLES: usize = 100;
+const MEMORIES: usize = 20;
+
 /// WASI's resources, such as clocks waited for, that the host may hold for a call at once.
 const RESOURCES: usize = 10_000;
 
@@ -47,6 +53,7 @@ pub(super) struct CallState {
     pub(super) used: Used,
     ticks: u64,
     memory: usize,
+    table_entries: usize,
     puts: u64,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -76,6 +83,7 @@ impl CallState {
             used: Used::default(),
             ticks: 0,
             memory: 0,
+            table_entries: 0,
             puts: 0,
             wasi,
             table,
@@ -117,11 +125,25 @@ impl ResourceLimiter for CallState {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.limits.size(Limit::TableEntries) {
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_entries.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.size(Limit::TableEntries) {
             return Err(Stop::Limit(Limit::TableEntries).into());
         }
+        self.table_entries = total;
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
     }
 }
 
@@ -200,7 +222,24 @@ impl http::Host for CallState {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    #[test]
+    fn memories_and_tables_count_together() {
+        let limits = BTreeMap::from([("table-entries".into(), 100), ("memory-bytes".into(), 1_000)]);
+        let mut state = CallState::new(Purpose::Describe, Arc::new(Limits::from(&limits).unwrap()));
+        assert!(state.table_growing(0, 60, None).unwrap());
+        assert!(state.table_growing(0, 30, None).unwrap());
+        assert!(state.table_growing(60, 70, None).unwrap());
+        let stop = state.table_growing(30, 31, None).unwrap_err();
+        assert_eq!(stop.downcast_ref(), Some(&Stop::Limit(Limit::TableEntries)));
+        assert!(state.memory_growing(0, 600, None).unwrap());
+        let stop = state.memory_growing(0, 600, None).unwrap_err();
+        assert_eq!(stop.downcast_ref(), Some(&Stop::Limit(Limit::MemoryBytes)));
+        assert_eq!((state.instances(), state.tables(), state.memories()), (INSTANCES, TABLES, MEMORIES));
+    }
 
     #[test]
     fn a_mac_is_checked() {
