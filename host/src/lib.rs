@@ -3,7 +3,7 @@
 //! The way of a contact: `connector` (reads it from the CRM) -> `rules` (what the profile should be)
 //! -> `apsis` (writes it) -> `store` (remembers the outcome); `sync` drives that line. Dependencies
 //! point one way: `cli` -> `sync` -> {`connector`, `rules`, `apsis`, `store`} -> the vocabulary
-//! (`contact`, `profile`, `integration`, `run`, `reason`, `error`).
+//! (`contact`, `profile`, `integration`, `run`, `reason`, `error`, `reach`).
 
 pub mod apsis;
 pub mod cli;
@@ -13,6 +13,7 @@ pub mod data_dir;
 pub mod error;
 pub mod integration;
 pub mod profile;
+pub mod reach;
 pub mod reason;
 pub mod rules;
 pub mod run;

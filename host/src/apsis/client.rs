@@ -21,6 +21,7 @@ use super::problem;
 use super::reach::{Reach, refusal_in};
 use super::retry::{Policy, is_retryable, retry_after};
 use crate::integration::ApsisSettings;
+use crate::reach::Network;
 
 /// Everything but the unreserved characters of RFC 3986: a key may hold `@`, `+`, `/` or a space.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -127,7 +128,7 @@ impl Client {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let reach = Reach { private_network: settings.private_network };
+        let reach = Reach(Network::new(settings.private_network));
         reach.check(&base)?;
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -330,7 +331,7 @@ impl Client {
     pub(super) fn fault(&self, operation: Operation, error: &reqwest::Error) -> ApsisError {
         if let Some(why) = refusal_in(error) {
             let host = error.url().and_then(Url::host_str).unwrap_or("of the request").to_owned();
-            return ApsisError::Forbidden { host, why };
+            return ApsisError::Forbidden { host, why: why.to_string() };
         }
         let fault = match error {
             error if error.is_timeout() => Fault::Timeout,

@@ -239,7 +239,7 @@ pub enum ApsisError {
         /// The host's name or address, without a path.
         host: String,
         #[expect(missing_docs, reason = "in words")]
-        why: &'static str,
+        why: String,
     },
     /// An export that APSIS One could not finish.
     #[error("APSIS One did not finish the export: {0}")]

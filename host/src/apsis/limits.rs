@@ -2,8 +2,10 @@
 //!
 //! From the APSIS One developer hub, "Limits", "Import profiles", "Export profiles" and
 //! "Authentication". The rates hold for an account, whatever API key is used: within one process all
-//! clients of one API key share them. Two processes, or two keys of one account, do not know of each
-//! other; then APSIS One answers 429 and the client waits.
+//! clients of one API key share them. They cannot be kept by URL alone, since the accounts of different
+//! customers share the URL, and nothing tells which account a key belongs to. Two processes, or two keys
+//! of one account, do not know of each other; then APSIS One answers 429 and the client waits. So one
+//! account is to have one API key in one Sluice.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};

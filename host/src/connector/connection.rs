@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::bindings::exported::contacts;
 use super::bindings::exported::deliveries as told;
 use super::call::{Call, misfit};
 use super::component::Connector;
@@ -137,7 +138,7 @@ impl Connection {
     pub async fn scan(&self, after: Option<&Cursor>, limit: u32) -> Result<Page, CallError> {
         let (after, limit) = (after.map(|cursor| cursor.0.clone()), self.asked(limit));
         let told = call!(self, "scan", contacts.call_scan(after.as_ref(), limit))?;
-        self.taken("scan", convert::page(told, &self.bounds(limit)))
+        self.page("scan", told, limit)
     }
 
     /// One page of the contacts created or changed since a moment. `Said` with `Unsupported` where the CRM
@@ -151,7 +152,7 @@ impl Connection {
         let (after, limit) = (after.map(|cursor| cursor.0.clone()), self.asked(limit));
         let since = since.to_string();
         let told = call!(self, "scan-changed", contacts.call_scan_changed(&since, after.as_ref(), limit))?;
-        self.taken("scan-changed", convert::page(told, &self.bounds(limit)))
+        self.page("scan-changed", told, limit)
     }
 
     /// Contacts by id; an id that is not there is left out.
@@ -176,7 +177,7 @@ impl Connection {
     pub async fn receive(&self, delivery: &Delivery) -> Result<Vec<Change>, CallError> {
         let delivery = told_delivery(delivery);
         let told = call_if_offered!(self, "receive", deliveries.call_receive(&delivery))?;
-        self.taken("receive", convert::changes(told))
+        self.taken("receive", convert::changes(told, &self.environment.redactor()))
     }
 
     /// Asks the CRM to send its changes to `url`; the CRM's id for that.
@@ -212,6 +213,10 @@ impl Connection {
             overviews.call_read_members(&overview, after.as_ref(), limit)
         )?;
         self.taken("read-members", convert::members(told, &self.bounds(limit)))
+    }
+
+    fn page(&self, call: &'static str, told: contacts::Page, asked: u32) -> Result<Page, CallError> {
+        self.taken(call, convert::page(told, &self.bounds(asked), &self.environment.redactor()))
     }
 
     fn asked(&self, limit: u32) -> u32 {

@@ -17,6 +17,7 @@ use super::component::Description;
 use super::error::SaidKind;
 use super::limits::{Limit, Limits};
 use super::pace::RateLimit;
+use super::redact::Redactor;
 use crate::contact::{
     Channel, Choice, Consent, ConsentInfo, Contact, ContactId, Cursor, Discard, DiscardReason, FieldInfo,
     FieldType, Page, Value,
@@ -79,9 +80,15 @@ pub struct Proof {
     pub sent_at: Option<Timestamp>,
 }
 
+/// The longest message of a discarded record, in bytes; a longer one is cut.
+const DISCARD_MESSAGE: usize = 1_000;
+
 /// What the checks go by.
 pub(super) struct Bounds {
+    /// Contacts or members.
     records: usize,
+    /// Contacts and discarded records.
+    together: usize,
     cursor: usize,
 }
 
@@ -89,7 +96,8 @@ impl Bounds {
     /// For a page of at most `asked` contacts.
     pub(super) fn page(limits: &Limits, asked: u32) -> Self {
         let asked = usize::try_from(asked).unwrap_or(usize::MAX);
-        Self { records: asked.min(limits.size(Limit::PageRecords)), cursor: limits.size(Limit::CursorBytes) }
+        let together = limits.size(Limit::PageRecords);
+        Self { records: asked.min(together), together, cursor: limits.size(Limit::CursorBytes) }
     }
 }
 
@@ -135,13 +143,14 @@ pub(super) fn description(told: connector::Description) -> Result<Description, M
     })
 }
 
-pub(super) fn page(told: contacts::Page, bounds: &Bounds) -> Result<Page, Misfit> {
-    if told.contacts.len() > bounds.records || told.discarded.len() > bounds.records.saturating_mul(100) {
+pub(super) fn page(told: contacts::Page, bounds: &Bounds, redactor: &Redactor) -> Result<Page, Misfit> {
+    let together = told.contacts.len().saturating_add(told.discarded.len());
+    if told.contacts.len() > bounds.records || together > bounds.together {
         return Err(Misfit::Limit(Limit::PageRecords));
     }
     Ok(Page {
         contacts: distinct(told.contacts)?,
-        discarded: told.discarded.into_iter().map(discard).collect(),
+        discarded: told.discarded.into_iter().map(|told| discard(told, redactor)).collect(),
         next: told.next.map(|next| cursor(next, bounds)).transpose()?,
         total: told.total,
     })
@@ -233,7 +242,7 @@ fn choice(told: types::Choice) -> Choice {
     Choice { key: told.key, label: told.label }
 }
 
-fn discard(told: types::Discard) -> Discard {
+fn discard(told: types::Discard, redactor: &Redactor) -> Discard {
     Discard {
         subject: told.subject,
         reason: match told.reason {
@@ -242,7 +251,7 @@ fn discard(told: types::Discard) -> Discard {
             types::DiscardReason::NotRelevant => DiscardReason::NotRelevant,
             types::DiscardReason::Malformed => DiscardReason::Malformed,
         },
-        message: told.message,
+        message: redactor.clean(&told.message, DISCARD_MESSAGE),
     }
 }
 
@@ -295,7 +304,7 @@ pub(super) fn consents(told: Vec<contacts::ConsentInfo>) -> Result<Vec<ConsentIn
     Ok(consents)
 }
 
-pub(super) fn changes(told: Vec<types::Change>) -> Result<Vec<Change>, Misfit> {
+pub(super) fn changes(told: Vec<types::Change>, redactor: &Redactor) -> Result<Vec<Change>, Misfit> {
     let one = |(at, told): (usize, types::Change)| {
         let place = format!("changes[{at}]");
         Ok(match told {
@@ -305,7 +314,7 @@ pub(super) fn changes(told: Vec<types::Change>) -> Result<Vec<Change>, Misfit> {
             types::Change::Consented((told, answer)) => {
                 Change::Consented(id(told, &place)?, consent(answer, &place)?)
             }
-            types::Change::Discarded(told) => Change::Discarded(discard(told)),
+            types::Change::Discarded(told) => Change::Discarded(discard(told, redactor)),
         })
     };
     told.into_iter().enumerate().map(one).collect()

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::egress::{Network, Origin};
+use super::egress::Origin;
 use super::limits::Limits;
 use super::outbound::Clients;
 use super::pace::{Pace, RateLimit};
+use super::redact::Redactor;
 use super::session::{Session, Sessions};
 use crate::integration::IntegrationId;
+use crate::reach::Network;
 
 /// What all connections of this process share.
 pub(super) struct Shared {
@@ -39,6 +41,14 @@ pub(super) struct Environment {
 pub(super) const PREVIOUS: &str = ".previous";
 
 impl Environment {
+    /// What must not be seen: the secrets, and what the session holds; a token is as secret as what
+    /// bought it.
+    pub(super) fn redactor(&self) -> Redactor {
+        let redactor = Redactor::new(self.secrets.values().map(SecretString::expose_secret));
+        self.session.values().iter().for_each(|value| redactor.add(value));
+        redactor
+    }
+
     /// The value of a secret.
     pub(super) fn secret(&self, name: &str) -> Option<&str> {
         self.secrets.get(name).map(SecretString::expose_secret)

@@ -47,13 +47,13 @@ limits! {
     WallMs = "wall-ms", "ms in all";
     /// Memory.
     MemoryBytes = "memory-bytes", "bytes of memory";
-    /// Each table.
-    TableEntries = "table-entries", "entries in a table";
+    /// All tables.
+    TableEntries = "table-entries", "entries in tables";
     /// Requests to the CRM.
     Requests = "requests", "requests to the CRM";
     /// One request until its answer is there.
     RequestMs = "request-ms", "ms for one request";
-    /// One request's body.
+    /// One request: address, headers and body.
     RequestBytes = "request-bytes", "bytes in one request";
     /// One answer's body.
     ResponseBytes = "response-bytes", "bytes in one answer of the CRM";
@@ -65,6 +65,8 @@ limits! {
     ResultBytes = "result-bytes", "bytes handed to the host at once";
     /// What a page holds.
     PageRecords = "page-records", "records in a page";
+    /// Values put into the session.
+    SessionPuts = "session-puts", "values put into the session";
     /// A cursor.
     CursorBytes = "cursor-bytes", "bytes in a cursor";
     /// Log lines.

@@ -14,9 +14,10 @@ use sha2::{Digest, Sha256};
 
 use super::component::Connector;
 use super::connection::ConnectionSettings;
-use super::egress::{Network, Origin};
+use super::egress::Origin;
 use super::environment::{Environment, PREVIOUS};
 use super::error::OpenError;
+use crate::reach::Network;
 
 pub(super) fn environment(
     connector: &Connector,
@@ -34,7 +35,7 @@ pub(super) fn environment(
         settings,
         secrets: given.secrets,
         origins,
-        network: if given.grant.private_network { Network::AlsoPrivate } else { Network::Public },
+        network: Network::new(given.grant.private_network),
         limits: Arc::new(given.limits),
         rate_limit: description.rate_limit,
         session,

@@ -5,6 +5,7 @@
 //! Redirects are followed by hand, within the origin. No address, header or body is logged: they
 //! may hold personal data.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
@@ -14,11 +15,12 @@ use url::Url;
 
 use super::bindings::imported::http::{self, Credential, ErrorKind, Request, Response};
 use super::credentials::{header_name, place, secret_name, unusable};
-use super::egress::{CheckedResolver, Network, NoAddress, NoPermittedAddress, Origin};
+use super::egress::{CheckedResolver, NoAddress, NoPermittedAddress, Origin};
 use super::environment::Environment;
 use super::limits::Limit;
 use super::pace::Payer;
 use super::stop::Stop;
+use crate::reach::Network;
 
 /// What the clients of all connections share: connections kept open, one set for each [`Network`].
 pub(super) struct Clients {
@@ -67,6 +69,26 @@ pub(super) enum Refusal {
     Limit(Limit),
 }
 
+/// The longest address; servers take some 8,000 bytes.
+const ADDRESS_BYTES: usize = 65_536;
+
+/// Headers and credentials of one request.
+const HEADERS: usize = 100;
+
+/// Of a message that may quote the connector's words.
+const MESSAGE_CHARACTERS: usize = 1_000;
+
+impl Used {
+    /// Counts one request more, whether it comes to leave or not: a refused one takes the host's time, too.
+    fn count(&mut self, environment: &Environment) -> Result<(), Stop> {
+        self.requests += 1;
+        if self.requests > environment.limits.get(Limit::Requests) {
+            return Err(Stop::Limit(Limit::Requests));
+        }
+        Ok(())
+    }
+}
+
 /// A request that the connector is told failed.
 pub(super) struct Failed {
     pub(super) kind: ErrorKind,
@@ -76,7 +98,7 @@ pub(super) struct Failed {
 
 impl Failed {
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), limit: None }
+        Self { kind, message: message.into().chars().take(MESSAGE_CHARACTERS).collect(), limit: None }
     }
 
     pub(super) fn denied(message: impl Into<String>) -> Self {
@@ -137,15 +159,16 @@ pub(super) async fn fetch(
 }
 
 async fn exchange(environment: &Environment, used: &mut Used, request: Request) -> Result<Response, End> {
+    used.count(environment)?;
+    check_size(environment, &request)?;
     let url =
         Url::parse(&request.url).map_err(|_| Failed::new(ErrorKind::Other, "the address cannot be read"))?;
     let origin = permitted_origin(environment, &url)?;
     let payer = payer(environment, &origin, &request.credentials);
     let mut outgoing = prepare(environment, url, request)?;
-    for _ in 0..=environment.limits.get(Limit::Redirects) {
-        used.requests += 1;
-        if used.requests > environment.limits.get(Limit::Requests) {
-            return Err(Stop::Limit(Limit::Requests).into());
+    for followed in 0..=environment.limits.get(Limit::Redirects) {
+        if followed > 0 {
+            used.count(environment)?;
         }
         if let Some(limit) = environment.rate_limit {
             environment.shared.pace.wait(limit, &payer).await;
@@ -174,6 +197,34 @@ async fn exchange(environment: &Environment, used: &mut Used, request: Request) 
     Err(Failed::limit(ErrorKind::Other, Limit::Redirects, format!("{origin} redirects without end")).into())
 }
 
+/// Before anything is parsed or copied.
+fn check_size(environment: &Environment, request: &Request) -> Result<(), Failed> {
+    if request.url.len() > ADDRESS_BYTES {
+        return Err(Failed::denied(format!("a request's address is longer than {ADDRESS_BYTES} bytes")));
+    }
+    if request.headers.len().saturating_add(request.credentials.len()) > HEADERS {
+        return Err(Failed::denied(format!("a request has more than {HEADERS} headers and credentials")));
+    }
+    let headers = request.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+    let credentials = request.credentials.iter().map(|credential| match credential {
+        Credential::Bearer(name) => name.len(),
+        Credential::Basic((place, name))
+        | Credential::Header((place, name))
+        | Credential::Form((place, name))
+        | Credential::Json((place, name)) => place.len().saturating_add(name.len()),
+    });
+    let body = request.body.as_ref().map_or(0, Vec::len);
+    let size = headers.chain(credentials).fold(request.url.len().saturating_add(body), usize::saturating_add);
+    within_size(environment, size)
+}
+
+fn within_size(environment: &Environment, size: usize) -> Result<(), Failed> {
+    if size > environment.limits.size(Limit::RequestBytes) {
+        return Err(Failed::limit(ErrorKind::TooLarge, Limit::RequestBytes, "the request is too large"));
+    }
+    Ok(())
+}
+
 fn permitted_origin(environment: &Environment, url: &Url) -> Result<Origin, Failed> {
     let origin =
         Origin::of(url).map_err(|problem| Failed::denied(format!("the address is refused: {problem}")))?;
@@ -182,7 +233,7 @@ fn permitted_origin(environment: &Environment, url: &Url) -> Result<Origin, Fail
             "{origin} is not granted to this connector; add it to `grant.origins` if it belongs to the CRM"
         )));
     }
-    if !environment.network.permits_literal(url) {
+    if environment.network.literal_refusal(url).is_some() {
         return Err(Failed::denied(address_refused(&origin)));
     }
     Ok(origin)
@@ -198,7 +249,8 @@ fn address_refused(origin: &Origin) -> String {
 /// Whom the CRM counts the request for: the credentials it carries; where it carries none of the
 /// host's (a token that the connector got from the CRM), the connection as a whole.
 fn payer(environment: &Environment, origin: &Origin, credentials: &[Credential]) -> Payer {
-    let named: Vec<&str> =
+    // Each counts once: named twice it would be another payer, with requests of its own.
+    let named: BTreeSet<&str> =
         credentials.iter().filter_map(|credential| environment.secret(secret_name(credential))).collect();
     if named.is_empty() {
         Payer::new(&origin.to_string(), environment.secrets.values().map(SecretString::expose_secret))
@@ -218,14 +270,7 @@ fn prepare(environment: &Environment, url: Url, request: Request) -> Result<Outg
     for credential in &request.credentials {
         place(environment, credential, &mut headers, &mut body)?;
     }
-    let size = body.as_ref().map_or(0, Vec::len) as u64;
-    if size > environment.limits.get(Limit::RequestBytes) {
-        return Err(Failed::limit(
-            ErrorKind::TooLarge,
-            Limit::RequestBytes,
-            "the request's body is too large",
-        ));
-    }
+    within_size(environment, body.as_ref().map_or(0, Vec::len))?;
     let method = match request.method {
         http::Method::Get => Method::GET,
         http::Method::Head => Method::HEAD,

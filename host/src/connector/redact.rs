@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 /// A secret shorter than this would make ordinary words disappear.
 const SHORTEST_SECRET: usize = 4;
 
+/// Room for an address or a number that a cut would leave half behind.
+const LONGEST_ADDRESS: usize = 512;
+
 /// Replaces what must not be seen.
 #[derive(Default)]
 pub(super) struct Redactor {
@@ -29,34 +32,49 @@ impl Redactor {
         redactor
     }
 
-    /// One more value that must not be seen from now on.
+    /// One more value that must not be seen from now on. It is kept as long as this is.
     pub(super) fn add(&self, secret: &str) {
         if secret.len() < SHORTEST_SECRET {
             return;
         }
         let mut forms = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        forms.push(Zeroizing::new(secret.to_owned()));
-        forms.push(Zeroizing::new(BASE64.encode(secret)));
-        forms.push(Zeroizing::new(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string()));
+        let percent_encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+        for form in [secret.to_owned(), BASE64.encode(secret), percent_encoded].map(Zeroizing::new) {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
     }
 
-    /// The text on one line, without what must not be seen, and not longer than `longest` bytes.
+    /// The text on one line, without what must not be seen, and not longer than `longest` bytes. No more
+    /// of a long text is looked at than that takes.
     pub(super) fn clean(&self, text: &str, longest: usize) -> String {
-        let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        for secret in self.secrets.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        // Behind the cut there may be the half of a secret; as much as that could be is left out again.
+        let behind = secrets.first().map_or(0, |longest| longest.len()).saturating_add(LONGEST_ADDRESS);
+        let looked_at = before(text, longest.saturating_add(behind));
+        let is_cut = looked_at.len() < text.len();
+        let mut text: String = looked_at.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        for secret in secrets.iter() {
             if text.contains(secret.as_str()) {
                 text = text.replace(secret.as_str(), "[secret]");
             }
         }
         let mut text = without_phone_numbers(&without_addresses(&text));
-        if text.len() > longest {
-            let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let kept = if is_cut { text.len().saturating_sub(behind).min(longest) } else { longest };
+        if text.len() > kept {
+            let end = before(&text, kept).len();
             text.truncate(end);
             text.push('…');
         }
         text
     }
+}
+
+/// As much of the text as so many bytes hold.
+fn before(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }
 
 fn of_address(c: char) -> bool {
@@ -171,6 +189,30 @@ mod tests {
     fn a_line_stays_one_line_and_is_cut_between_characters() {
         assert_eq!(Redactor::default().clean("a\nb\tc", 10), "a b c");
         assert_eq!(Redactor::default().clean("ååå", 3), "å…");
+    }
+
+    #[test]
+    fn a_value_is_kept_once() {
+        let redactor = Redactor::default();
+        for _ in 0..3 {
+            redactor.add("s3cr3t-value");
+            redactor.add("alphanumeric");
+        }
+        // The second is its own percent-encoding.
+        assert_eq!(redactor.secrets.lock().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_before_it_is_cleaned_and_no_half_secret_is_left() {
+        let secret = "0123456789abcdef".repeat(500);
+        let redactor = Redactor::new([secret.as_str()]);
+        for offset in 0..2_000 {
+            let text = format!("{}{secret}", "a ".repeat(offset * 5));
+            let cleaned = redactor.clean(&text, 1_000);
+            assert!(!cleaned.contains("0123456789"), "{offset}: {cleaned}");
+            assert!(cleaned.len() <= 1_003);
+        }
+        assert_eq!(redactor.clean(&"x".repeat(50_000_000), 1_000).len(), 1_003);
     }
 
     proptest! {

@@ -33,14 +33,15 @@ impl Session {
         values.get(key).filter(|kept| kept.until > now).map(|kept| kept.value.to_string())
     }
 
-    pub(super) fn put(&self, key: String, value: String, ttl: Duration, now: Instant) {
+    /// Keeps a value, if it fits in at all; whether it is kept.
+    pub(super) fn put(&self, key: String, value: &str, ttl: Duration, now: Instant) -> bool {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.remove(&key);
         values.retain(|_, kept| kept.until > now);
         let size = key.len() + value.len();
-        let Some(until) = now.checked_add(ttl) else { return };
+        let Some(until) = now.checked_add(ttl) else { return false };
         if size > CAPACITY || ttl.is_zero() {
-            return;
+            return false;
         }
         while used(&values) + size > CAPACITY {
             let first = values.iter().min_by_key(|(_, kept)| kept.until).map(|(key, _)| key.clone());
@@ -49,7 +50,8 @@ impl Session {
                 None => break,
             };
         }
-        values.insert(key, Kept { value: Zeroizing::new(value), until });
+        values.insert(key, Kept { value: Zeroizing::new(value.to_owned()), until });
+        true
     }
 
     /// Every value there is, for the redactor: a token is as secret as what bought it.
@@ -93,7 +95,7 @@ mod tests {
     #[test]
     fn a_value_is_there_until_it_expires() {
         let (session, now) = (Session::default(), Instant::now());
-        session.put("token".into(), "t".into(), MINUTE, now);
+        assert!(session.put("token".into(), "t", MINUTE, now));
         assert_eq!(session.get("token", now + MINUTE / 2).as_deref(), Some("t"));
         assert_eq!(session.get("token", now + MINUTE), None);
     }
@@ -101,11 +103,11 @@ mod tests {
     #[test]
     fn what_expires_first_makes_room() {
         let (session, now) = (Session::default(), Instant::now());
-        session.put("old".into(), "x".repeat(10_000), MINUTE, now);
-        session.put("new".into(), "x".repeat(10_000), MINUTE * 2, now);
+        assert!(session.put("old".into(), &"x".repeat(10_000), MINUTE, now));
+        assert!(session.put("new".into(), &"x".repeat(10_000), MINUTE * 2, now));
         assert_eq!(session.get("old", now), None);
         assert!(session.get("new", now).is_some());
-        session.put("huge".into(), "x".repeat(CAPACITY), MINUTE, now);
+        assert!(!session.put("huge".into(), &"x".repeat(CAPACITY), MINUTE, now));
         assert_eq!(session.get("huge", now), None);
         assert!(session.get("new", now).is_some());
     }
@@ -114,7 +116,7 @@ mod tests {
     fn new_credentials_begin_anew() {
         let sessions = Sessions::default();
         let acme = IntegrationId("acme".into());
-        sessions.of(&acme, "1").put("token".into(), "t".into(), MINUTE, Instant::now());
+        sessions.of(&acme, "1").put("token".into(), "t", MINUTE, Instant::now());
         assert!(sessions.of(&acme, "1").get("token", Instant::now()).is_some());
         assert!(sessions.of(&acme, "2").get("token", Instant::now()).is_none());
     }

@@ -24,6 +24,18 @@ use super::words::{Output, Stream, Words};
 /// How often a running component is looked at, and the grain of its CPU time.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
+/// Instances, tables and memories that one call may have: many times what toolchains make of a
+/// connector, and few enough that what the host keeps for each does not matter.
+const INSTANCES: usize = 100;
+const TABLES: usize = 100;
+const MEMORIES: usize = 20;
+
+/// WASI's resources, such as clocks waited for, that the host may hold for a call at once.
+const RESOURCES: usize = 10_000;
+
+/// Random bytes that are made at once.
+const RANDOM_BYTES: u64 = 1 << 20;
+
 /// What the component is called for.
 #[derive(Clone)]
 pub(super) enum Purpose {
@@ -41,6 +53,8 @@ pub(super) struct CallState {
     pub(super) used: Used,
     ticks: u64,
     memory: usize,
+    table_entries: usize,
+    puts: u64,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -49,12 +63,7 @@ impl CallState {
     pub(super) fn new(purpose: Purpose, limits: Arc<Limits>) -> Self {
         let redactor = match &purpose {
             Purpose::Describe => Redactor::default(),
-            Purpose::Call(environment) => {
-                let redactor =
-                    Redactor::new(environment.secrets.keys().filter_map(|name| environment.secret(name)));
-                environment.session.values().iter().for_each(|value| redactor.add(value));
-                redactor
-            }
+            Purpose::Call(environment) => environment.redactor(),
         };
         let words = Words::new(Arc::new(redactor), Arc::clone(&limits));
         let wasi = WasiCtxBuilder::new()
@@ -63,7 +72,10 @@ impl CallState {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
+            .max_random_size(RANDOM_BYTES)
             .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
         Self {
             purpose,
             limits,
@@ -71,8 +83,10 @@ impl CallState {
             used: Used::default(),
             ticks: 0,
             memory: 0,
+            table_entries: 0,
+            puts: 0,
             wasi,
-            table: ResourceTable::new(),
+            table,
         }
     }
 
@@ -111,11 +125,25 @@ impl ResourceLimiter for CallState {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.limits.size(Limit::TableEntries) {
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_entries.saturating_add(desired.saturating_sub(current));
+        if total > self.limits.size(Limit::TableEntries) {
             return Err(Stop::Limit(Limit::TableEntries).into());
         }
+        self.table_entries = total;
         Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
     }
 }
 
@@ -154,8 +182,13 @@ impl session::Host for CallState {
 
     async fn put(&mut self, key: String, value: String, ttl_seconds: u32) -> wasmtime::Result<()> {
         let session = Arc::clone(&self.environment("session")?.session);
-        self.words.redactor().add(&value);
-        session.put(key, value, Duration::from_secs(u64::from(ttl_seconds)), Instant::now());
+        self.puts = self.puts.saturating_add(1);
+        if self.puts > self.limits.get(Limit::SessionPuts) {
+            return Err(Stop::Limit(Limit::SessionPuts).into());
+        }
+        if session.put(key, &value, Duration::from_secs(u64::from(ttl_seconds)), Instant::now()) {
+            self.words.redactor().add(&value);
+        }
         Ok(())
     }
 }
@@ -189,7 +222,24 @@ impl http::Host for CallState {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    #[test]
+    fn memories_and_tables_count_together() {
+        let limits = BTreeMap::from([("table-entries".into(), 100), ("memory-bytes".into(), 1_000)]);
+        let mut state = CallState::new(Purpose::Describe, Arc::new(Limits::from(&limits).unwrap()));
+        assert!(state.table_growing(0, 60, None).unwrap());
+        assert!(state.table_growing(0, 30, None).unwrap());
+        assert!(state.table_growing(60, 70, None).unwrap());
+        let stop = state.table_growing(30, 31, None).unwrap_err();
+        assert_eq!(stop.downcast_ref(), Some(&Stop::Limit(Limit::TableEntries)));
+        assert!(state.memory_growing(0, 600, None).unwrap());
+        let stop = state.memory_growing(0, 600, None).unwrap_err();
+        assert_eq!(stop.downcast_ref(), Some(&Stop::Limit(Limit::MemoryBytes)));
+        assert_eq!((state.instances(), state.tables(), state.memories()), (INSTANCES, TABLES, MEMORIES));
+    }
 
     #[test]
     fn a_mac_is_checked() {

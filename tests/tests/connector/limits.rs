@@ -101,6 +101,42 @@ async fn a_page_beyond_what_was_asked_or_what_may_be_handed_over_is_refused() {
 }
 
 #[tokio::test]
+async fn contacts_and_discarded_records_count_together() {
+    let stage = Stage::new().await;
+    let fault = || Wish::new("discards-too-many");
+    let page = stage.open(fault().limit("page-records", 21)).scan(None, 10).await.unwrap();
+    assert_eq!((page.contacts.len(), page.discarded.len()), (10, 11));
+    let error = scan_fails(&stage, &stage.open(fault().limit("page-records", 20))).await;
+    assert_eq!(breach(&error), (Limit::PageRecords, 20));
+}
+
+#[tokio::test]
+async fn a_session_takes_only_so_many_values_and_none_that_it_cannot_keep() {
+    let stage = Stage::new().await;
+    let error = scan_fails(&stage, &stage.with_fault("puts-without-end")).await;
+    assert_eq!(breach(&error), (Limit::SessionPuts, 100));
+    assert_eq!(text(stage.with_fault("puts-giants").scan(None, 10).await.unwrap()), "false");
+}
+
+#[tokio::test]
+async fn requests_that_never_leave_are_counted_too() {
+    let stage = Stage::new().await;
+    let error = scan_fails(&stage, &stage.with_fault("fails-without-end")).await;
+    assert_eq!(breach(&error), (Limit::Requests, 200));
+}
+
+#[tokio::test]
+async fn a_request_of_many_headers_or_of_large_parts_never_leaves() {
+    let (stage, crm) = (Stage::new().await, Crm::start().await);
+    let connection = |fault: &str| stage.open(Wish::new(fault).at(&crm.url).target(crm.at("/echo")));
+    for fault in ["sends-many-headers", "sends-long-address"] {
+        assert_eq!(scan_fails(&stage, &connection(fault)).await.code(), "connector-denied", "{fault}");
+    }
+    assert_eq!(breach(&scan_fails(&stage, &connection("sends-large-header")).await).0, Limit::RequestBytes);
+    assert_eq!(crm.requests(), 0);
+}
+
+#[tokio::test]
 async fn a_page_of_200_mb_is_read_no_further_than_the_limit() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
     let connection =

@@ -82,3 +82,12 @@ async fn a_long_line_is_cut() {
     let text = log.text();
     assert!(text.contains(&"x".repeat(100)) && !text.contains(&"x".repeat(101)), "{} bytes", text.len());
 }
+
+#[tokio::test]
+async fn the_message_of_a_discarded_record_is_cleaned_and_cut() {
+    let stage = Stage::new().await;
+    let page = stage.open(Wish::new("discards-and-tells").target(SECRET)).scan(None, 10).await.unwrap();
+    let message = &page.discarded[0].message;
+    assert!(message.starts_with("[e-mail] [secret] xxx"), "{message}");
+    assert!(message.ends_with('…') && (900..=1_003).contains(&message.len()), "{message}");
+}

@@ -2,7 +2,7 @@
 
 use crate::exports::sluice::crm_connector::contacts::Page;
 use crate::sluice::crm_connector::http::{self, Credential, Method, Request, Response};
-use crate::sluice::crm_connector::types::{Contact, Error, ErrorKind, Field, Value};
+use crate::sluice::crm_connector::types::{Contact, Discard, DiscardReason, Error, ErrorKind, Field, Value};
 use crate::sluice::crm_connector::{log, session};
 use crate::{contact, error, page, setting};
 
@@ -23,6 +23,17 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
             std::thread::sleep(std::time::Duration::from_secs(3_600));
             Ok(well(after, limit))
         }
+
+        "puts-without-end" => loop {
+            session::put(&format!("key-{}", keep()), &format!("token-{}", keep()), 60);
+        },
+        "puts-giants" => {
+            (0..50).for_each(|_| session::put("giant", &"x".repeat(1 << 20), 60));
+            Ok(page(vec![with_text(contact("1"), session::get("giant").is_some().to_string())]))
+        }
+        "fails-without-end" => loop {
+            http::fetch(&get(&format!("no address {}", keep()))).unwrap_err();
+        },
 
         // Writes too much, or what it must not.
         "floods-log" => loop {
@@ -61,6 +72,15 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
         "long-cursor" => Ok(Page { next: Some("c".repeat(4_097)), ..page(Vec::new()) }),
         "empty-cursor" => Ok(Page { next: Some(String::new()), ..page(Vec::new()) }),
 
+        "discards-too-many" => {
+            let discarded = (0..=limit).map(|_| discard("Nothing to do.")).collect();
+            Ok(Page { discarded, ..page((0..limit).map(|n| contact(&n.to_string())).collect()) })
+        }
+        "discards-and-tells" => {
+            let told = format!("anna.svensson@example.com {} {}", setting("target"), "x".repeat(5_000));
+            Ok(Page { discarded: vec![discard(&told)], ..page(Vec::new()) })
+        }
+
         // Asks for what it must not have, or for too much.
         "fetches" => fetched(get(&setting("target"))),
         "fetches-url" => fetched(get(&setting("url"))),
@@ -80,6 +100,15 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
             body: Some(vec![b'x'; 8_000_000]),
             ..get(&setting("target"))
         }),
+        "sends-many-headers" => fetched(Request {
+            headers: (0..40_000).map(|n| (format!("x-{n}"), "x".into())).collect(),
+            ..get(&setting("target"))
+        }),
+        "sends-large-header" => fetched(Request {
+            headers: vec![("x-large".into(), "x".repeat(8_000_000))],
+            ..get(&setting("target"))
+        }),
+        "sends-long-address" => fetched(get(&format!("{}/{}", setting("url"), "x".repeat(8_000_000)))),
         "sets-host" => fetched(Request {
             headers: vec![("Host".into(), "inside.example".into())],
             ..get(&setting("target"))
@@ -122,6 +151,10 @@ fn well(after: Option<String>, limit: u32) -> Page {
 fn with_text(mut contact: Contact, text: String) -> Contact {
     contact.fields.push(Field { name: "text".into(), value: Value::Text(text) });
     contact
+}
+
+fn discard(message: &str) -> Discard {
+    Discard { subject: None, reason: DiscardReason::NotRelevant, message: message.into() }
 }
 
 fn spin() -> ! {
