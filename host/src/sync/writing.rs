@@ -158,7 +158,8 @@ async fn write_steps(
         |outcome, reason, written| Ok(Some(Settled { contact: key.clone(), outcome, reason, written }));
     // Asked for now, whatever was known before: somebody may have opted out since, and an opt-in may
     // not undo that. None: there is no profile, or none any more.
-    let mut known = if says_nothing(staged) {
+    let mut known = if staged.intent.consents.is_empty() {
+        // No consent is mapped.
         Some(Vec::new())
     } else {
         match cancelled.run_until_cancelled(line.target.consents(key)).await {
@@ -213,14 +214,6 @@ async fn create(
         info!(run = %run, contact = %key, "the profile is there already");
     }
     Ok(created)
-}
-
-/// Whether this contact's consents need no look at what APSIS One has: nothing is asked for, and nothing
-/// was.
-fn says_nothing(staged: &Staged) -> bool {
-    let said = |intent: &Intent| intent.consents.iter().any(|consent| consent.answer != Answer::Unsaid);
-    let before = staged.last_written.iter().chain(&staged.attempted);
-    !std::iter::once(&staged.intent).chain(before).any(said)
 }
 
 /// What is to be done about this contact's consents, given what APSIS One has.

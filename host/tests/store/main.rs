@@ -1,12 +1,13 @@
 //! What every store must do, shown on real database files.
 //!
-//! `suite` holds the tests, written against the trait; this file runs each of them on each backend,
+//! `suite` and `outcomes` hold the tests, written against the trait; this file runs each of them on each backend,
 //! on an empty database. What only one backend can show is in its own module.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod attempts;
 mod crash;
+mod outcomes;
 mod random;
 mod sample;
 mod sqlite;
@@ -15,7 +16,7 @@ mod suite;
 use sluice::store::SqliteStore;
 
 macro_rules! on_sqlite {
-    ($($suite:ident: $($test:ident),*;)*) => {
+    ($($suite:ident: $($test:ident),* $(,)?;)*) => {
         mod on_sqlite {
             $($(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +47,8 @@ on_sqlite!(
     reading_to_the_end_is_remembered,
     staged_contacts_come_in_order_and_bounds,
     what_was_found_is_remembered_once,
-    the_rest_is_absent_but_not_what_is_staged_later,
+    the_rest_is_absent_but_not_what_is_staged_later;
+    outcomes:
     settling_moves_from_stage_to_ledger,
     the_ledger_keeps_what_was_written,
     a_run_that_does_not_add_up_fails,

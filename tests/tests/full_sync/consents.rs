@@ -111,16 +111,23 @@ async fn opt_ins_are_the_last_writes_of_a_profile() {
     let rig = rig(made_up(PERSONS), BY_SINGLE_CALLS).await;
     completed(&rig, &[]).await;
     let arrivals = rig.sandbox.arrivals(None);
-    let mut opted_in = 0;
+    // The log does not say which way a consent goes, but all of them together do.
+    let (mut before, mut after) = (0, 0);
     for writes in by_profile(&arrivals).values() {
-        let Some(first) = writes.iter().position(|write| write.route == "apsis.consents.post") else {
-            continue;
+        let content = writes.iter().position(|write| write.route == "apsis.attributes.patch").unwrap();
+        let consents = |writes: &[&Arrival]| {
+            writes.iter().filter(|write| write.route == "apsis.consents.post").count()
         };
-        opted_in += 1;
-        assert!(writes[first..].iter().all(|write| write.route == "apsis.consents.post"), "{writes:?}");
-        assert!(writes[..first].iter().any(|write| write.route == "apsis.attributes.patch"), "{writes:?}");
+        before += consents(&writes[..content]);
+        after += consents(&writes[content..]);
     }
-    assert!(opted_in > PERSONS / 3, "{opted_in} have consents");
+    let profiles = rig.sandbox.profiles();
+    let states = |state: &str| {
+        let consents = profiles.iter().flat_map(|profile| &profile.consents);
+        consents.filter(|consent| consent["type"] == state).count()
+    };
+    assert!(states("opt-in") > PERSONS as usize / 3, "{} opted in", states("opt-in"));
+    assert_eq!((before, after), (states("opt-out"), states("opt-in")), "opt-outs before the content, opt-ins after");
 }
 
 #[tokio::test]
