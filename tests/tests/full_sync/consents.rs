@@ -115,9 +115,8 @@ async fn opt_ins_are_the_last_writes_of_a_profile() {
     let (mut before, mut after) = (0, 0);
     for writes in by_profile(&arrivals).values() {
         let content = writes.iter().position(|write| write.route == "apsis.attributes.patch").unwrap();
-        let consents = |writes: &[&Arrival]| {
-            writes.iter().filter(|write| write.route == "apsis.consents.post").count()
-        };
+        let consents =
+            |writes: &[&Arrival]| writes.iter().filter(|write| write.route == "apsis.consents.post").count();
         before += consents(&writes[..content]);
         after += consents(&writes[content..]);
     }
@@ -127,7 +126,11 @@ async fn opt_ins_are_the_last_writes_of_a_profile() {
         consents.filter(|consent| consent["type"] == state).count()
     };
     assert!(states("opt-in") > PERSONS as usize / 3, "{} opted in", states("opt-in"));
-    assert_eq!((before, after), (states("opt-out"), states("opt-in")), "opt-outs before the content, opt-ins after");
+    assert_eq!(
+        (before, after),
+        (states("opt-out"), states("opt-in")),
+        "opt-outs before the content, opt-ins after"
+    );
 }
 
 #[tokio::test]

@@ -28,12 +28,18 @@ const CONSENTS: [(i64, &str, &str); 5] = [
 
 /// Every person of the data files, by id.
 pub fn people() -> BTreeMap<String, Expected> {
-    let companies: BTreeMap<i64, Value> = read("companies").into_iter().map(|row| (id(&row["id"]), row)).collect();
+    let companies: BTreeMap<i64, Value> =
+        read("companies").into_iter().map(|row| (id(&row["id"]), row)).collect();
     let mut answers: BTreeMap<(i64, i64), (String, i64, bool)> = BTreeMap::new();
     for row in read("consents") {
-        let (Some(person), Some(kind)) = (row["person"].as_i64(), row["consenttype"].as_i64()) else { continue };
-        let answer =
-            (row["createdtime"].as_str().unwrap().to_owned(), id(&row["id"]), row["approved"].as_bool().unwrap());
+        let (Some(person), Some(kind)) = (row["person"].as_i64(), row["consenttype"].as_i64()) else {
+            continue;
+        };
+        let answer = (
+            row["createdtime"].as_str().unwrap().to_owned(),
+            id(&row["id"]),
+            row["approved"].as_bool().unwrap(),
+        );
         let newest = answers.entry((person, kind)).or_insert_with(|| answer.clone());
         if (&answer.0, answer.1) > (&newest.0, newest.1) {
             *newest = answer;
@@ -99,7 +105,8 @@ fn expect(
 
 /// Trimmed, without control characters; nothing if that leaves nothing.
 fn text(value: &Value) -> Value {
-    let text: String = value.as_str().unwrap_or_default().chars().filter(|letter| !letter.is_control()).collect();
+    let text: String =
+        value.as_str().unwrap_or_default().chars().filter(|letter| !letter.is_control()).collect();
     let text = text.trim();
     if text.is_empty() { Value::Null } else { json!(text) }
 }

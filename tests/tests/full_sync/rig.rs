@@ -78,13 +78,21 @@ impl Rig {
     pub fn answered(&self, route: &str) -> u64 {
         let counts = self.sandbox.counts();
         let routes = counts.iter().filter(|(name, _)| name.starts_with(route));
-        routes.flat_map(|(_, statuses)| statuses).filter(|(status, _)| (200..300).contains(*status)).map(|(_, n)| n).sum()
+        routes
+            .flat_map(|(_, statuses)| statuses)
+            .filter(|(status, _)| (200..300).contains(*status))
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// How many requests the routes that begin so had.
     pub fn asked(&self, route: &str) -> u64 {
         let counts = self.sandbox.counts();
-        counts.iter().filter(|(name, _)| name.starts_with(route)).flat_map(|(_, statuses)| statuses.values()).sum()
+        counts
+            .iter()
+            .filter(|(name, _)| name.starts_with(route))
+            .flat_map(|(_, statuses)| statuses.values())
+            .sum()
     }
 }
 
@@ -168,7 +176,8 @@ pub fn made_up(persons: u64) -> SandboxConfig {
 pub async fn ended(child: Child) -> Ended {
     let output = child.wait_with_output().await.expect("the program can be waited for");
     let text = String::from_utf8(output.stdout).expect("answers are UTF-8");
-    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+    let lines =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
     Ended {
         status: output.status,
         lines: lines.collect(),
@@ -201,6 +210,7 @@ pub fn found_below(directory: &Path, text: &str) -> bool {
         if path.is_dir() {
             return found_below(&path, text);
         }
-        std::fs::read(&path).is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+        std::fs::read(&path)
+            .is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
     })
 }
