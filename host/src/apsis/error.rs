@@ -58,6 +58,11 @@ impl Operation {
         }
     }
 
+    /// Whether its limit counts by the minute (see `limits`) rather than by the second.
+    pub(super) fn counts_by_minute(self) -> bool {
+        matches!(self, Self::Token | Self::StartImport | Self::DownloadExport)
+    }
+
     /// Whether it concerns one profile, so that a refusal is about that contact and not the run.
     pub(super) fn of_one_profile(self) -> bool {
         matches!(

@@ -15,6 +15,9 @@ pub(super) struct Policy {
     pub(super) attempts: usize,
     /// A Retry-After beyond this is not waited for.
     pub(super) patience: Duration,
+    /// The shortest wait after a 429 that names none, where the limit counts by the minute: so long that
+    /// all attempts together outlast the minute. Processes before this one may have used it up.
+    pub(super) by_minute: Duration,
 }
 
 impl Default for Policy {
@@ -24,6 +27,7 @@ impl Default for Policy {
             longest: Duration::from_secs(30),
             attempts: 7,
             patience: Duration::from_secs(300),
+            by_minute: Duration::from_secs(12),
         }
     }
 }
@@ -50,11 +54,19 @@ impl Policy {
                 ApsisError::Unreachable { .. } => true,
                 _ => false,
             })
-            .adjust(|error, wait| match (error, wait) {
-                (ApsisError::Busy { retry_after: Some(asked), .. }, Some(wait)) => Some(wait.max(*asked)),
-                (_, wait) => wait,
-            })
+            .adjust(|error, wait| Some(self.wait(error, wait?)))
             .await
+    }
+
+    /// How long to wait after this error, where `wait` is the turn's own.
+    fn wait(self, error: &ApsisError, wait: Duration) -> Duration {
+        match error {
+            ApsisError::Busy { retry_after: Some(asked), .. } => wait.max(*asked),
+            ApsisError::Busy { operation, status: 429, .. } if operation.counts_by_minute() => {
+                wait.max(self.by_minute)
+            }
+            _ => wait,
+        }
     }
 }
 
@@ -89,6 +101,7 @@ mod tests {
         longest: Duration::from_millis(16),
         attempts: 7,
         patience: Duration::from_millis(100),
+        by_minute: Duration::from_millis(20),
     };
 
     async fn attempts(error: ApsisError) -> (usize, Duration) {
@@ -123,6 +136,19 @@ mod tests {
         assert_eq!(count, 7);
         assert!(took >= Duration::from_millis(360), "{took:?}");
         assert_eq!(attempts(asked(101)).await.0, 1);
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_counts_by_the_minute_is_outlasted() {
+        let busy = |operation, status| ApsisError::Busy { operation, status, retry_after: None };
+        let (count, took) = attempts(busy(Operation::Token, 429)).await;
+        assert_eq!(count, 7);
+        assert!(took >= SHORT.by_minute * 6, "{took:?}");
+        let default = Policy::default();
+        assert!(default.by_minute * 6 > Duration::from_mins(1));
+        for other in [busy(Operation::Token, 503), busy(OPERATION, 429)] {
+            assert_eq!(SHORT.wait(&other, SHORT.first), SHORT.first);
+        }
     }
 
     #[tokio::test]

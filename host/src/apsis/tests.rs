@@ -37,8 +37,12 @@ fn settings(url: &str) -> ApsisSettings {
 }
 
 fn client(url: &str) -> Client {
-    let policy =
-        Policy { first: Duration::from_millis(1), longest: Duration::from_millis(5), ..Policy::default() };
+    let policy = Policy {
+        first: Duration::from_millis(1),
+        longest: Duration::from_millis(5),
+        by_minute: Duration::from_millis(5),
+        ..Policy::default()
+    };
     Client::with_policy(&settings(url), SECRET.into(), policy, Duration::from_millis(40)).unwrap()
 }
 

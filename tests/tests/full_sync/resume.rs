@@ -1,6 +1,7 @@
 //! A run that is killed again and again ends as one that was left alone.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -8,7 +9,7 @@ use sluice_sandbox::SandboxConfig;
 use tokio::process::Child;
 
 use crate::people::profiles;
-use crate::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, found_below, made_up};
+use crate::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, found_below, made_up, until};
 
 /// Contacts of a page: few enough that their consents fit into one answer.
 const PAGE_SIZE: u64 = 50;
@@ -103,11 +104,15 @@ async fn killed(rig: &Rig, moments: &[Moment]) -> (Value, Vec<String>) {
             _ if number % 2 == 0 => &["serve"],
             _ => &["sync", "watch", ACME],
         };
-        let mut child = rig.spawn(arguments);
-        while rig.asked(moment.route) < before + moment.number {
+        // Nobody reads what it says; a full pipe would stop it.
+        let mut command = rig.command(arguments);
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        until(&format!("it is {moment:?}"), || {
             assert!(still_runs(&mut child), "the run ended before {moment:?}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+            rig.asked(moment.route) >= before + moment.number
+        })
+        .await;
         tokio::time::sleep(moment.later).await;
         assert!(still_runs(&mut child), "the run ended before {moment:?}");
         child.kill().await.expect("the program can be killed");
