@@ -12,6 +12,7 @@ pub mod contact;
 pub mod data_dir;
 pub mod error;
 pub mod integration;
+mod number;
 pub mod profile;
 pub mod reach;
 pub mod reason;

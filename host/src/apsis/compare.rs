@@ -1,9 +1,9 @@
 //! Whether what APSIS One has is what we want, pure: by value, not by form.
 
 use super::consents::{ConsentPlan, ConsentStep};
-use super::decimal::canonical;
 use super::export::ExportedProfile;
 use super::value::FoundValue;
+use crate::number;
 use crate::profile::{AttributeValue, ConsentType, Intent};
 
 /// Whether a profile is as the intent wants it: every attribute that the intent names has its value,
@@ -53,7 +53,7 @@ pub fn value_fits(wanted: &AttributeValue, found: &FoundValue) -> bool {
 }
 
 fn number_fits(wanted: &str, found: &str) -> bool {
-    canonical(wanted).is_some_and(|wanted| canonical(found).as_ref() == Some(&wanted))
+    number::exact(wanted).is_some_and(|wanted| number::exact(found).as_ref() == Some(&wanted))
 }
 
 /// Whether the consent is as the step makes it. Of several states for one subscription, all must be.

@@ -12,7 +12,6 @@ mod auth;
 mod client;
 pub mod compare;
 pub mod consents;
-mod decimal;
 mod definitions;
 mod error;
 mod export;

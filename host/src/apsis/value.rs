@@ -7,7 +7,7 @@ use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::decimal::canonical;
+use crate::number;
 use crate::profile::{AttributeId, AttributeValue};
 
 /// Attributes as the body of a merge patch: `null` clears. An empty text clears too, since what APSIS
@@ -29,7 +29,7 @@ impl Serialize for Patch<'_> {
                     map.serialize_entry(&attribute.0, value)?;
                 }
                 AttributeValue::Decimal(text) => {
-                    let number = canonical(text).ok_or_else(|| S::Error::custom("not a number"))?;
+                    let number = number::exact(text).ok_or_else(|| S::Error::custom("not a number"))?;
                     let raw = RawValue::from_string(number).map_err(S::Error::custom)?;
                     map.serialize_entry(&attribute.0, &raw)?;
                 }
@@ -48,7 +48,7 @@ pub(super) fn cell(value: &AttributeValue) -> Option<String> {
         AttributeValue::Text(text) | AttributeValue::Date(text) => text.clone(),
         AttributeValue::Boolean(value) => value.to_string(),
         AttributeValue::Integer(value) | AttributeValue::Timestamp(value) => value.to_string(),
-        AttributeValue::Decimal(text) => canonical(text)?,
+        AttributeValue::Decimal(text) => number::exact(text)?,
     })
 }
 

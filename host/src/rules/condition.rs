@@ -2,8 +2,9 @@
 
 use crate::contact::{Choice, Value};
 use crate::integration::ConditionRow;
+use crate::number;
 
-use super::{moment, number};
+use super::moment;
 
 /// A condition, ready to be tried on many contacts.
 #[derive(Debug, Clone)]

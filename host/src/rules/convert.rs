@@ -5,9 +5,10 @@
 
 use crate::contact::{Choice, Value};
 use crate::integration::AttributeKind;
+use crate::number;
 use crate::profile::AttributeValue;
 
-use super::{moment, number, phone};
+use super::{moment, phone};
 
 /// The longest text that APSIS One takes, in characters ("Text: UTF-8, max 1000 characters", APSIS
 /// One help centre, formats of attributes).

@@ -13,7 +13,6 @@ mod consent;
 mod convert;
 mod email;
 mod moment;
-mod number;
 mod phone;
 #[cfg(test)]
 mod properties;

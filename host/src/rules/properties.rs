@@ -120,7 +120,7 @@ proptest! {
                     prop_assert!(!text.contains('\0'));
                 }
                 if let AttributeValue::Decimal(text) = value {
-                    let again = number::exact(text);
+                    let again = crate::number::exact(text);
                     prop_assert_eq!(again.as_deref(), Some(text.as_str()));
                 }
                 if let AttributeValue::Date(text) = value {

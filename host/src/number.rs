@@ -5,7 +5,7 @@ const MOST_DIGITS: usize = 64;
 
 /// The one form of a number: no plus sign, no exponent, no needless zeros, no `-0`. None: not a
 /// number. The point is the decimal sign; a comma is refused, since it may mean thousands.
-pub(super) fn exact(text: &str) -> Option<String> {
+pub fn exact(text: &str) -> Option<String> {
     let text = text.trim();
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -48,12 +48,14 @@ pub(super) fn exact(text: &str) -> Option<String> {
 }
 
 /// A whole number that fits 64 bits; `12.0` is one.
-pub(super) fn whole(text: &str) -> Option<i64> {
+pub fn whole(text: &str) -> Option<i64> {
     exact(text)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -101,5 +103,20 @@ mod tests {
         assert_eq!(whole("9223372036854775808"), None);
         assert_eq!(whole("12.0"), Some(12));
         assert_eq!(whole("12.5"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_json_and_stays_as_it_is(whole in any::<i64>(), scale in 0usize..12, zeros in 0usize..5) {
+            let digits = whole.unsigned_abs().to_string();
+            let digits = format!("{digits:0>width$}", width = scale + 1);
+            let (left, right) = digits.split_at(digits.len() - scale);
+            let sign = if whole < 0 { "-" } else { "" };
+            let text = format!("{sign}{left}.{right}0{}", "0".repeat(zeros));
+            let once = exact(&text).unwrap();
+            prop_assert_eq!(exact(&once), Some(once.clone()));
+            prop_assert!(serde_json::from_str::<f64>(&once).is_ok());
+            prop_assert_eq!(once.parse::<f64>().unwrap(), text.parse::<f64>().unwrap());
+        }
     }
 }
