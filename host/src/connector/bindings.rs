@@ -14,4 +14,4 @@ wasmtime::component::bindgen!({
 });
 
 pub(super) use exports::sluice::crm_connector as exported;
-pub(super) use sluice::crm_connector as imported;
+pub(super) use self::sluice::crm_connector as imported;
