@@ -13,5 +13,5 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-pub(super) use exports::sluice::crm_connector as exported;
 pub(super) use self::sluice::crm_connector as imported;
+pub(super) use exports::sluice::crm_connector as exported;
