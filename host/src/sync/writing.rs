@@ -22,9 +22,9 @@ use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, RunId, Settled, Staged};
 use crate::store::{Found, Store};
 
-/// Contacts written at the same time. A write takes some tenths of a second when the remote is slow;
-/// this many keep the account's rate used up even then.
-const AT_ONCE: usize = 32;
+/// Contacts written at the same time: enough to use up the account's rate while an answer takes a
+/// sixth of a second, few enough that those in the middle have their outcome soon after a cancel.
+const AT_ONCE: usize = 16;
 
 /// Staged contacts taken from the store at once.
 const TAKE: u32 = 500;
