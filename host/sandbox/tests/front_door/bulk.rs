@@ -4,7 +4,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use sluice_sandbox::{ApsisSwitches, Consent, ConsentType, ExportEnd, SECTION, SandboxConfig};
 
-use crate::support::{BY_EMAIL, CRM, Client, EMAIL, FIRST_NAME, NEWSLETTER, read};
+use crate::support::{BY_EMAIL, CRM, Client, EMAIL, FIRST_NAME, NEWSLETTER, Patience, read};
 
 fn mapping() -> Value {
     json!({
@@ -46,6 +46,7 @@ async fn upload(client: &Client, started: &Value, csv: &str, file_first: bool) -
 async fn states(client: &Client, started: &Value) -> Vec<String> {
     let path = format!("/audience/sections/{SECTION}/imports/{}", started["import_id"].as_str().unwrap());
     let mut seen: Vec<String> = Vec::new();
+    let patience = Patience::start();
     loop {
         let state = client.get(&path).await.1["result"]["status"].as_str().unwrap().to_owned();
         if seen.last() != Some(&state) {
@@ -54,8 +55,7 @@ async fn states(client: &Client, started: &Value) -> Vec<String> {
         if state == "completed" || state == "error" {
             return seen;
         }
-        // The poll's own pace: the API has no event to wait for.
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        patience.before_asking_again("the import ends").await;
     }
 }
 
@@ -157,12 +157,13 @@ async fn an_export_gives_every_profile() {
     let body = json!({"section_discriminator": SECTION, "attributes": [EMAIL], "include_topics": true});
     assert_eq!(client.post("/audience/profiles/exports", json!({"attributes": []})).await.0, 400);
     // Every request for an export counts, refused ones too.
+    let patience = Patience::start();
     let (status, started) = loop {
         let answer = client.post("/audience/profiles/exports", body.clone()).await;
         if answer.0 != 429 {
             break answer;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        patience.before_asking_again("an export may be asked for").await;
     };
     assert_eq!(status, 202);
     let url = started["poll_url"].as_str().unwrap().replace(client.sandbox.apsis_url(), "");
@@ -172,7 +173,7 @@ async fn an_export_gives_every_profile() {
         if status == 200 {
             break file;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        patience.before_asking_again("the export is ready").await;
     };
     let profiles = plain["profiles"].as_array().unwrap();
     assert_eq!(profiles.len(), 1201);

@@ -101,3 +101,17 @@ impl Client {
         read(request.header("x-api-key", self.sandbox.lime_key()).send().await.unwrap()).await
     }
 }
+
+/// For what can only be asked again, since the API tells nothing by itself: a pace, and an end to it.
+pub struct Patience(Instant);
+
+impl Patience {
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub async fn before_asking_again(&self, until: &str) {
+        assert!(self.0.elapsed() < Duration::from_secs(60), "waited too long until {until}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
