@@ -1,5 +1,7 @@
 //! A client of both sides that does no more than it is told.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sluice_sandbox::{SECTION, Sandbox, SandboxConfig};
@@ -103,14 +105,14 @@ impl Client {
 }
 
 /// For what can only be asked again, since the API tells nothing by itself: a pace, and an end to it.
-pub struct Patience(Instant);
+pub(crate) struct Patience(Instant);
 
 impl Patience {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub async fn before_asking_again(&self, until: &str) {
+    pub(crate) async fn before_asking_again(&self, until: &str) {
         assert!(self.0.elapsed() < Duration::from_secs(60), "waited too long until {until}");
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
