@@ -9,6 +9,7 @@
 //! | `DELETE profiles/{crm id}` | deletes a profile as a user of APSIS One would |
 //! | `GET lime/{limetype}` | the ids of all objects |
 //! | `GET\|PUT\|DELETE lime/{limetype}/{id}`, `POST lime/{limetype}` | one object, read or changed |
+//! | `POST lime/{limetype}/{id}/restore` | brings a deleted object back |
 //! | `GET imports` | what each import did, failed rows included |
 //! | `GET subscriptions` | the webhooks that are registered |
 //! | `GET\|POST\|DELETE faults` | the fault rules; POST takes one [`FaultRule`] |
@@ -100,6 +101,10 @@ fn route(world: &Arc<World>, head: &Head, body: &Bytes) -> Result<Reply, Sandbox
         }
         (["lime", limetype, object], &Method::DELETE) => {
             world.lime.delete(limetype, id(object)?)?;
+            done()
+        }
+        (["lime", limetype, object, "restore"], &Method::POST) => {
+            world.lime.restore(limetype, id(object)?)?;
             done()
         }
         (["imports"], &Method::GET) => ok(&world.apsis.import_reports()),

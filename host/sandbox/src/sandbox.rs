@@ -263,6 +263,15 @@ impl Sandbox {
         self.world.lime.delete(limetype, id)
     }
 
+    /// Brings a deleted object back, as a user of the CRM can from "Recently deleted"; what belonged to it
+    /// stays detached.
+    ///
+    /// # Errors
+    /// When no such object was deleted.
+    pub fn lime_restore(&self, limetype: &str, id: u64) -> Result<(), SandboxError> {
+        self.world.lime.restore(limetype, id)
+    }
+
     /// The webhooks that are registered, secrets included.
     #[must_use]
     pub fn lime_subscriptions(&self) -> Vec<Subscription> {

@@ -181,7 +181,7 @@ impl Lime {
             let body = if head.method == Method::DELETE { Value::Null } else { json_body(body)? };
             let (status, limetype, id) = match (route, &head.method) {
                 (Route::List(name), &Method::POST) => {
-                    (StatusCode::CREATED, name, write::create(&mut data, name, &body)?)
+                    (StatusCode::CREATED, name, write::create(&mut data, name, &body)?.row.id)
                 }
                 (Route::Object(name, id), &Method::PUT) => {
                     write::update(&mut data, name, *id, &body)?;
@@ -314,17 +314,26 @@ impl Lime {
 
     /// Adds an object as a user of the CRM would; gives its id.
     pub(crate) fn create(&self, limetype: &str, values: &Value) -> Result<u64, SandboxError> {
-        write::create(&mut held(&self.data), limetype, values).map_err(refused)
+        let change = write::create(&mut held(&self.data), limetype, values).map_err(refused)?;
+        Ok(change.row.id)
     }
 
     /// Changes the given properties of an object.
     pub(crate) fn update(&self, limetype: &str, id: u64, values: &Value) -> Result<(), SandboxError> {
-        write::update(&mut held(&self.data), limetype, id, values).map_err(refused)
+        write::update(&mut held(&self.data), limetype, id, values).map_err(refused)?;
+        Ok(())
     }
 
     /// Deletes an object; what belonged to it loses the relation, as Lime does it.
     pub(crate) fn delete(&self, limetype: &str, id: u64) -> Result<(), SandboxError> {
-        write::delete(&mut held(&self.data), limetype, id).map_err(refused)
+        write::delete(&mut held(&self.data), limetype, id).map_err(refused)?;
+        Ok(())
+    }
+
+    /// Brings a deleted object back, without what it lost by the delete.
+    pub(crate) fn restore(&self, limetype: &str, id: u64) -> Result<(), SandboxError> {
+        write::restore(&mut held(&self.data), limetype, id).map_err(refused)?;
+        Ok(())
     }
 
     /// An object as the limeobject API gives it.

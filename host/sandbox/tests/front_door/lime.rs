@@ -151,6 +151,23 @@ async fn people_come_and_go_and_lose_their_consents() {
 }
 
 #[tokio::test]
+async fn who_was_deleted_can_come_back_alone() {
+    let client = Client::start(SandboxConfig::default()).await;
+    let before = client.lime("limeobject/person/5002/").await.1;
+    client.sandbox.lime_update("person", 5002, &json!({"city": "Oslo"})).unwrap();
+    client.sandbox.lime_delete("person", 5002).unwrap();
+    assert_eq!(client.lime("limeobject/person/5002/").await.0, 404);
+    let url = format!("{}/lime/person/5002/restore", client.sandbox.control_url());
+    assert_eq!(client.http.post(&url).send().await.unwrap().status(), 204);
+    let (status, after) = client.lime("limeobject/person/5002/").await;
+    assert_eq!((status, &after["city"], &after["company"]), (200, &json!("Oslo"), &before["company"]));
+    assert!(after["_timestamp"].as_str() > before["_timestamp"].as_str());
+    assert_eq!(client.lime("limeobject/consent/1001/").await.1["person"], Value::Null);
+    assert!(client.sandbox.lime_restore("person", 5002).is_err(), "who is there cannot come back");
+    assert_eq!(client.http.post(&url).send().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
 async fn subscriptions_are_kept_by_version() {
     let client = Client::start(SandboxConfig::default()).await;
     let url = |version: &str| format!("{}/api/{version}/subscription/", client.sandbox.lime_url());
