@@ -12,12 +12,17 @@
 //! | `POST lime/{limetype}/{id}/restore` | brings a deleted object back |
 //! | `GET imports` | what each import did, failed rows included |
 //! | `GET subscriptions` | the webhooks that are registered |
+//! | `GET webhooks?after=`, `webhooks/counters` | what became of what was raised: the newest, and totals |
+//! | `GET webhooks/idle` | answers with the totals, once no webhook is waiting or in flight |
 //! | `GET\|POST\|DELETE faults` | the fault rules; POST takes one [`FaultRule`] |
 //! | `GET arrivals?after=`, `counts`, `peaks` | the log of requests |
-//! | `POST reset` | forgets log, counts and peaks |
-//! | `GET\|PATCH switches/lime`, `switches/apsis` | the switches; PATCH changes those that it names |
+//! | `POST reset` | forgets log, counts and peaks of requests |
+//! | `GET\|PATCH switches/lime`, `switches/apsis`, `switches/webhooks` | the switches; PATCH changes those that it names |
 //! | `POST tokens/revoke` | every APSIS One token is dead |
 //! | `POST tags` | defines a tag: `{discriminator, name}` |
+
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -32,14 +37,17 @@ use crate::call::{Head, Reply};
 use crate::faults::FaultRule;
 use crate::lock::held;
 use crate::sandbox::Consent;
+use crate::webhooks::WebhookCounters;
 use crate::world::World;
-use std::convert::Infallible;
-use std::sync::Arc;
 
 /// Profiles in one piece of a dump.
 const PIECE: usize = 500;
 
-pub(crate) fn answer(world: &Arc<World>, head: &Head, body: &Bytes) -> Reply {
+pub(crate) async fn answer(world: &Arc<World>, head: &Head, body: &Bytes) -> Reply {
+    let waits = head.method == Method::GET && head.segments() == ["_sandbox", "webhooks", "idle"];
+    if waits {
+        world.webhooks.until(WebhookCounters::is_idle).await;
+    }
     match route(world, head, body) {
         Ok(reply) => reply,
         Err(error) => Reply::message(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -109,6 +117,11 @@ fn route(world: &Arc<World>, head: &Head, body: &Bytes) -> Result<Reply, Sandbox
         }
         (["imports"], &Method::GET) => ok(&world.apsis.import_reports()),
         (["subscriptions"], &Method::GET) => ok(&world.lime.subscriptions()),
+        (["webhooks"], &Method::GET) => {
+            let after = head.param("after").map(id).transpose()?;
+            ok(&world.webhooks.after(after))
+        }
+        (["webhooks", "counters" | "idle"], &Method::GET) => ok(&world.webhooks.counters()),
         (["faults"], &Method::GET) => ok(&held(&world.faults).rules()),
         (["faults"], &Method::POST) => {
             held(&world.faults).add(read::<FaultRule>(body)?);
@@ -130,12 +143,17 @@ fn route(world: &Arc<World>, head: &Head, body: &Bytes) -> Result<Reply, Sandbox
         }
         (["switches", "lime"], &Method::GET) => ok(&world.lime.switches()),
         (["switches", "apsis"], &Method::GET) => ok(&world.apsis.switches()),
+        (["switches", "webhooks"], &Method::GET) => ok(&world.webhooks.switches()),
         (["switches", "lime"], &Method::PATCH) => {
             world.lime.set_switches(patched(&world.lime.switches(), body)?);
             done()
         }
         (["switches", "apsis"], &Method::PATCH) => {
             world.apsis.set_switches(patched(&world.apsis.switches(), body)?);
+            done()
+        }
+        (["switches", "webhooks"], &Method::PATCH) => {
+            world.webhooks.set_switches(patched(&world.webhooks.switches(), body)?);
             done()
         }
         (["tokens", "revoke"], &Method::POST) => {

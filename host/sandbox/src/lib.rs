@@ -2,9 +2,10 @@
 //! testing it.
 //!
 //! Promises: never easier on a client than the real service as far as that is documented; where the
-//! documentation leaves something open, the choice is a switch ([`LimeSwitches`], [`ApsisSwitches`]) and
-//! its default the harder one. Everything a test needs to know is kept apart from what a client sees: the
-//! log of arrivals, the peaks of every limit, what an import did with each row, the profiles as they are.
+//! documentation leaves something open, the choice is a switch ([`LimeSwitches`], [`ApsisSwitches`],
+//! [`WebhookSwitches`]) and its default the harder one. What goes wrong does so only when it is asked for.
+//! Everything a test needs to know is kept apart from what a client sees: the log of arrivals, the peaks of
+//! every limit, what an import did with each row, what became of each webhook, the profiles as they are.
 //! It knows nothing of Sluice itself, so that a comparison with it proves something.
 
 mod apsis;
@@ -18,6 +19,7 @@ mod lock;
 pub mod program;
 mod sandbox;
 mod server;
+mod webhooks;
 mod world;
 
 pub use apsis::{
@@ -28,3 +30,4 @@ pub use arrivals::{Arrival, Peaks};
 pub use faults::{Fault, FaultRule, When};
 pub use lime::{LimeSwitches, People, Subscription};
 pub use sandbox::{Addresses, CLIENT_ID, Consent, Sandbox, SandboxConfig, SandboxError};
+pub use webhooks::{ChildrenUpdate, Webhook, WebhookCounters, WebhookState, WebhookSwitches};

@@ -5,9 +5,10 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use clap::Parser;
+use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{People, Sandbox, SandboxConfig};
+use crate::{People, Sandbox, SandboxConfig, WebhookSwitches};
 
 /// Simulated Lime CRM and APSIS One, for trying Sluice and for testing it.
 #[derive(Debug, Parser)]
@@ -40,6 +41,9 @@ struct Arguments {
     /// How APSIS One behaves, as JSON: the switches that differ from the default.
     #[arg(long, default_value = "{}")]
     apsis_switches: String,
+    /// How Lime sends its webhooks, as JSON: the switches that differ from the default.
+    #[arg(long, default_value = "{}")]
+    webhook_switches: String,
     /// What goes wrong from the start, as a JSON list of rules.
     #[arg(long, default_value = "[]")]
     faults: String,
@@ -64,6 +68,8 @@ pub async fn main() -> anyhow::Result<()> {
         apsis_client_secret: arguments.apsis_secret,
         lime: serde_json::from_str(&arguments.lime_switches).context("--lime-switches")?,
         apsis: serde_json::from_str(&arguments.apsis_switches).context("--apsis-switches")?,
+        webhooks: webhook_switches(&arguments.webhook_switches, arguments.seed)
+            .context("--webhook-switches")?,
         faults: serde_json::from_str(&arguments.faults).context("--faults")?,
         fault_seed: arguments.seed,
         ports: [arguments.lime_port, arguments.apsis_port, arguments.control_port],
@@ -80,6 +86,13 @@ pub async fn main() -> anyhow::Result<()> {
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(())
+}
+
+/// The seed of the program is the webhooks' too, unless they have one of their own.
+fn webhook_switches(text: &str, seed: u64) -> serde_json::Result<WebhookSwitches> {
+    let mut switches: Map<String, Value> = serde_json::from_str(text)?;
+    switches.entry("seed").or_insert(seed.into());
+    serde_json::from_value(switches.into())
 }
 
 /// A thread of its own waits, since a blocking read cannot be given up when a signal comes first.

@@ -18,6 +18,7 @@ use crate::faults::{FaultRule, Faults};
 use crate::lime::{Lime, LimeSwitches, People, Subscription};
 use crate::lock::held;
 use crate::server::{Site, serve};
+use crate::webhooks::{self, Webhook, WebhookCounters, WebhookSwitches, Webhooks};
 use crate::world::World;
 
 /// The client id of the sandbox's one API key.
@@ -29,6 +30,9 @@ pub enum SandboxError {
     /// No port could be taken on the loopback address.
     #[error("the sandbox could not listen on 127.0.0.1: {0}")]
     Listen(#[source] std::io::Error),
+    /// Webhooks could not be sent.
+    #[error("the sandbox could not make an HTTP client: {0}")]
+    Client(#[source] reqwest::Error),
     /// A line of the sandbox's own data cannot be read.
     #[error("the sandbox's file of {file} objects cannot be read at line {line}")]
     Data {
@@ -60,12 +64,16 @@ pub struct SandboxConfig {
     pub lime: LimeSwitches,
     /// How APSIS One behaves.
     pub apsis: ApsisSwitches,
+    /// How Lime sends its webhooks.
+    pub webhooks: WebhookSwitches,
     /// What goes wrong from the start.
     pub faults: Vec<FaultRule>,
     /// Another seed, other chances.
     pub fault_seed: u64,
     /// How many of the newest arrivals are kept.
     pub keep_arrivals: usize,
+    /// How many of the newest webhooks are kept in the log.
+    pub keep_webhooks: usize,
     /// Ports for Lime, APSIS One and control; 0 for any.
     pub ports: [u16; 3],
 }
@@ -79,9 +87,11 @@ impl Default for SandboxConfig {
             apsis_client_secret: None,
             lime: LimeSwitches::default(),
             apsis: ApsisSwitches::default(),
+            webhooks: WebhookSwitches::default(),
             faults: Vec::new(),
             fault_seed: 1,
             keep_arrivals: 100_000,
+            keep_webhooks: 200_000,
             ports: [0; 3],
         }
     }
@@ -165,11 +175,21 @@ impl Sandbox {
             apsis_client_secret: secret.clone(),
             control_url: format!("{}/_sandbox", url(2)),
         };
-        let lime = Lime::new(config.people, config.lime, config.application, lime_key, lime_read_only_key)?;
+        let webhooks = Arc::new(Webhooks::new(config.webhooks, config.keep_webhooks));
+        let client = webhooks::client().map_err(SandboxError::Client)?;
+        let lime = Lime::new(
+            config.people,
+            config.lime,
+            config.application,
+            lime_key,
+            lime_read_only_key,
+            webhooks.clone(),
+        )?;
         let apsis = Apsis::new(config.apsis, CLIENT_ID.to_owned(), secret, random_hex(32), url(1));
         let world = Arc::new(World {
             lime,
             apsis,
+            webhooks: webhooks.clone(),
             arrivals: Mutex::new(Arrivals::new(config.keep_arrivals)),
             limits: Mutex::default(),
             faults: Mutex::new(Faults::new(config.faults, config.fault_seed)),
@@ -178,6 +198,7 @@ impl Sandbox {
         for ((listener, _), site) in listeners.into_iter().zip([Site::Lime, Site::Apsis, Site::Control]) {
             tokio::spawn(serve(site, listener, world.clone(), stop.clone()));
         }
+        tokio::spawn(webhooks::send(client, webhooks, stop.clone()));
         Ok(Self { addresses, world, _stop: stop.drop_guard() })
     }
 
@@ -276,6 +297,39 @@ impl Sandbox {
     #[must_use]
     pub fn lime_subscriptions(&self) -> Vec<Subscription> {
         self.world.lime.subscriptions()
+    }
+
+    /// How Lime sends its webhooks now.
+    #[must_use]
+    pub fn webhook_switches(&self) -> WebhookSwitches {
+        self.world.webhooks.switches()
+    }
+
+    /// Changes how Lime sends its webhooks. Chance has already decided about what is queued.
+    pub fn set_webhook_switches(&self, switches: WebhookSwitches) {
+        self.world.webhooks.set_switches(switches);
+    }
+
+    /// What became of the newest webhooks, in the order of the writes. [`Sandbox::reset_log`] leaves them.
+    #[must_use]
+    pub fn webhooks(&self) -> Vec<Webhook> {
+        self.world.webhooks.after(None)
+    }
+
+    /// Totals over all webhooks since the start.
+    #[must_use]
+    pub fn webhook_counters(&self) -> WebhookCounters {
+        self.world.webhooks.counters()
+    }
+
+    /// Waits until the webhooks' counters are as wished for, looking again whenever they change; gives them.
+    pub async fn webhooks_until(&self, reached: impl Fn(&WebhookCounters) -> bool) -> WebhookCounters {
+        self.world.webhooks.until(reached).await
+    }
+
+    /// Waits until no webhook is waiting or in flight. While they are paused, what is queued waits too.
+    pub async fn webhooks_idle(&self) -> WebhookCounters {
+        self.webhooks_until(WebhookCounters::is_idle).await
     }
 
     /// All APSIS One profiles, in the order they were made. For many, read `/_sandbox/profiles` instead.

@@ -75,7 +75,7 @@ async fn answer(
     match site {
         Site::Control => {
             let body = to_bytes(Body::new(incoming), usize::MAX).await.map_err(|_| Dropped)?;
-            Ok(control::answer(&world, &head, &body).into_response())
+            Ok(control::answer(&world, &head, &body).await.into_response())
         }
         Site::Lime => {
             let route = world.lime.route(&head);

@@ -1,18 +1,20 @@
 //! Everything that the servers of one sandbox share.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::apsis::Apsis;
 use crate::arrivals::Arrivals;
 use crate::faults::Faults;
 use crate::lime::Lime;
 use crate::limits::Limits;
+use crate::webhooks::Webhooks;
 
-/// The two sides, the limits, the faults and the log.
+/// The two sides, the webhooks between them, the limits, the faults and the log.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) lime: Lime,
     pub(crate) apsis: Apsis,
+    pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) arrivals: Mutex<Arrivals>,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) faults: Mutex<Faults>,

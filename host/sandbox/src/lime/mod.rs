@@ -3,10 +3,13 @@
 //!
 //! Promises: everything under `/<application>/api/` needs the header `x-api-key`; a list gives 10 objects
 //! unless asked for more and never more than 50; a query never more than 200; text is never null; options
-//! are objects in lists and bare keys in queries. Served for two applications, one with a space in its
-//! name, on the same data. Left out: files, users, labels in a second language, and sending webhooks.
+//! are objects in lists and bare keys in queries. Every write raises its events in the order in which it is
+//! done, whether a client did it or the sandbox. Served for two applications, one with a space in its name,
+//! on the same data. Left out: files, users, and labels in a second language; sending what was raised is
+//! left to `webhooks`.
 
 mod clock;
+mod event;
 mod feed;
 mod generator;
 mod lists;
@@ -18,13 +21,14 @@ mod subscription;
 mod table;
 mod write;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+pub(crate) use event::Event;
 pub use feed::People;
 pub use store::LimeSwitches;
 pub use subscription::Subscription;
@@ -32,10 +36,12 @@ pub use subscription::Subscription;
 use crate::SandboxError;
 use crate::call::{Head, Reply};
 use crate::lock::held;
+use crate::webhooks::Webhooks;
 use query::{Checked, Refused, bad};
 use render::Writer;
 use store::{Data, Search};
 use subscription::Subscriptions;
+use write::Change;
 
 /// What an API key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +56,7 @@ enum Rights {
 pub(crate) struct Lime {
     data: Mutex<Data>,
     subscriptions: Mutex<Subscriptions>,
+    webhooks: Arc<Webhooks>,
     application: String,
     key: String,
     read_only_key: String,
@@ -98,10 +105,12 @@ impl Lime {
         application: String,
         key: String,
         read_only_key: String,
+        webhooks: Arc<Webhooks>,
     ) -> Result<Self, SandboxError> {
         Ok(Self {
             data: Mutex::new(Data::new(people, switches)?),
             subscriptions: Mutex::default(),
+            webhooks,
             application,
             key,
             read_only_key,
@@ -181,14 +190,16 @@ impl Lime {
             let body = if head.method == Method::DELETE { Value::Null } else { json_body(body)? };
             let (status, limetype, id) = match (route, &head.method) {
                 (Route::List(name), &Method::POST) => {
-                    (StatusCode::CREATED, name, write::create(&mut data, name, &body)?.row.id)
+                    let change = write::create(&mut data, name, &body)?;
+                    (StatusCode::CREATED, name, self.written(&data, vec![change]))
                 }
                 (Route::Object(name, id), &Method::PUT) => {
-                    write::update(&mut data, name, *id, &body)?;
-                    (StatusCode::OK, name, *id)
+                    let change = write::update(&mut data, name, *id, &body)?;
+                    (StatusCode::OK, name, self.written(&data, vec![change]))
                 }
                 (Route::Object(name, id), &Method::DELETE) => {
-                    write::delete(&mut data, name, *id)?;
+                    let changes = write::delete(&mut data, name, *id)?;
+                    self.written(&data, changes);
                     return Ok(Reply::empty(StatusCode::NO_CONTENT));
                 }
                 _ => return Ok(not_allowed()),
@@ -205,7 +216,12 @@ impl Lime {
                 if rights == Rights::ReadOnly {
                     return Ok(Reply::message(StatusCode::FORBIDDEN, "You are not allowed to do this."));
                 }
-                held(&self.subscriptions).handle(head, route, body)
+                let mut subscriptions = held(&self.subscriptions);
+                let reply = subscriptions.handle(head, route, body);
+                if !reads {
+                    self.webhooks.follow(&subscriptions.all());
+                }
+                reply
             }
             Route::Query if reads || data.switches.query_by_post => {
                 if !data.switches.query_permitted {
@@ -314,26 +330,52 @@ impl Lime {
 
     /// Adds an object as a user of the CRM would; gives its id.
     pub(crate) fn create(&self, limetype: &str, values: &Value) -> Result<u64, SandboxError> {
-        let change = write::create(&mut held(&self.data), limetype, values).map_err(refused)?;
-        Ok(change.row.id)
+        let mut data = held(&self.data);
+        let change = write::create(&mut data, limetype, values).map_err(refused)?;
+        Ok(self.written(&data, vec![change]))
     }
 
     /// Changes the given properties of an object.
     pub(crate) fn update(&self, limetype: &str, id: u64, values: &Value) -> Result<(), SandboxError> {
-        write::update(&mut held(&self.data), limetype, id, values).map_err(refused)?;
+        let mut data = held(&self.data);
+        let change = write::update(&mut data, limetype, id, values).map_err(refused)?;
+        self.written(&data, vec![change]);
         Ok(())
     }
 
     /// Deletes an object; what belonged to it loses the relation, as Lime does it.
     pub(crate) fn delete(&self, limetype: &str, id: u64) -> Result<(), SandboxError> {
-        write::delete(&mut held(&self.data), limetype, id).map_err(refused)?;
+        let mut data = held(&self.data);
+        let changes = write::delete(&mut data, limetype, id).map_err(refused)?;
+        self.written(&data, changes);
         Ok(())
     }
 
     /// Brings a deleted object back, without what it lost by the delete.
     pub(crate) fn restore(&self, limetype: &str, id: u64) -> Result<(), SandboxError> {
-        write::restore(&mut held(&self.data), limetype, id).map_err(refused)?;
+        let mut data = held(&self.data);
+        let change = write::restore(&mut data, limetype, id).map_err(refused)?;
+        self.written(&data, vec![change]);
         Ok(())
+    }
+
+    /// Raises the events of a write; gives the id of the object that it was about. The data is still locked,
+    /// so that events are raised in the order of the writes and tell of nothing that came later.
+    fn written(&self, data: &Data, changes: Vec<Change>) -> u64 {
+        let id = changes.last().map_or(0, |change| change.row.id);
+        if !data.switches.webhooks {
+            return id;
+        }
+        let subscriptions = held(&self.subscriptions);
+        for change in event::arranged(changes, self.webhooks.switches().children_update) {
+            let naming = subscriptions.naming(&event::name(&change));
+            if !naming.is_empty() && data.limetype(change.limetype.name).is_ok() {
+                let shuffle = self.shuffle.fetch_add(1, Ordering::Relaxed);
+                let writer = Writer { data, api: "", shuffle };
+                self.webhooks.raise(&naming, &event::event(&writer, &change));
+            }
+        }
+        id
     }
 
     /// An object as the limeobject API gives it.

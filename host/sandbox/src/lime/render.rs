@@ -101,7 +101,8 @@ impl Writer<'_> {
         self.shuffled(values)
     }
 
-    fn value(&self, kind: Kind, cell: &Cell, whole_options: bool) -> Value {
+    /// One value; an option as an object or as its bare key.
+    pub(crate) fn value(&self, kind: Kind, cell: &Cell, whole_options: bool) -> Value {
         match (kind, cell) {
             (_, Cell::Null) => Value::Null,
             (_, Cell::Text(text)) => json!(text),
@@ -174,7 +175,8 @@ impl Writer<'_> {
         body
     }
 
-    fn shuffled(&self, mut values: Vec<(String, Value)>) -> Value {
+    /// An object whose first key depends on the number of the answer.
+    pub(crate) fn shuffled(&self, mut values: Vec<(String, Value)>) -> Value {
         if !values.is_empty() {
             let by = self.shuffle % values.len();
             values.rotate_left(by);

@@ -1,7 +1,7 @@
 //! Webhook subscriptions: registered, listed, changed and deleted as Lime's webhook pages give it.
 //!
 //! Promises: the secret is kept and never given back; both versions list the same subscriptions; what was
-//! created by version 2 says so. Sending the webhooks is left to whoever plays the CRM.
+//! created by version 2 says so. Sending is left to `webhooks`.
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::model::LIMETYPES;
 use super::query::{Checked, Refused, bad};
+use super::write::Action;
 use super::{Route, is_v2, json_body, not_allowed};
 use crate::call::{Head, Reply};
 
@@ -41,11 +42,10 @@ pub(crate) struct Subscriptions {
     last: u64,
 }
 
-const ACTIONS: &[&str] = &["new", "update", "delete", "restore"];
-
 fn is_event(name: &str) -> bool {
     name.split_once('.').is_some_and(|(limetype, action)| {
-        ACTIONS.contains(&action) && LIMETYPES.iter().any(|known| known.name == limetype)
+        Action::ALL.iter().any(|known| known.name() == action)
+            && LIMETYPES.iter().any(|known| known.name == limetype)
     })
 }
 
@@ -54,12 +54,20 @@ impl Subscriptions {
         self.all.clone()
     }
 
+    /// The enabled ones that name an event.
+    pub(crate) fn naming(&self, event: &str) -> Vec<u64> {
+        let names = |it: &&Subscription| it.enabled && it.events.iter().any(|known| known == event);
+        self.all.iter().filter(names).map(|it| it.id).collect()
+    }
+
     pub(crate) fn handle(&mut self, head: &Head, route: &Route, body: &Bytes) -> Checked<Reply> {
         match (route, &head.method) {
             (Route::AvailableEvents, &Method::GET) => {
                 let events: Vec<String> = LIMETYPES
                     .iter()
-                    .flat_map(|known| ACTIONS.iter().map(move |action| format!("{}.{action}", known.name)))
+                    .flat_map(|known| {
+                        Action::ALL.iter().map(|action| format!("{}.{}", known.name, action.name()))
+                    })
                     .collect();
                 Ok(Reply::json(StatusCode::OK, &json!(events)))
             }

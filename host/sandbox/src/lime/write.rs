@@ -25,6 +25,20 @@ pub(crate) enum Action {
     Restore,
 }
 
+impl Action {
+    pub(crate) const ALL: [Self; 4] = [Self::New, Self::Update, Self::Delete, Self::Restore];
+
+    /// As events name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Restore => "restore",
+        }
+    }
+}
+
 /// One object that a write touched.
 #[derive(Debug)]
 pub(crate) struct Change {
