@@ -8,4 +8,7 @@ mod lime;
 mod limits;
 mod process;
 mod profiles;
+mod receiver;
 mod support;
+mod webhook_trouble;
+mod webhooks;
