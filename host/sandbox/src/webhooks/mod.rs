@@ -202,9 +202,8 @@ impl Webhooks {
     /// Waits until the counters are as wished for; gives them.
     pub(crate) async fn until(&self, reached: impl Fn(&WebhookCounters) -> bool) -> WebhookCounters {
         loop {
-            let mut news = std::pin::pin!(self.news.notified());
-            // Before looking, so that nothing that happens in between is missed.
-            news.as_mut().enable();
+            // Before looking: what happens from now on is told, waited for or not.
+            let news = self.news.notified();
             let counters = self.counters();
             if reached(&counters) {
                 return counters;

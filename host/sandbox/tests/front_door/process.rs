@@ -12,6 +12,7 @@ use crate::support::read;
 async fn the_program_says_where_it_is_and_ends_with_its_input() {
     let mut process = Command::new(env!("CARGO_BIN_EXE_sluice-sandbox"))
         .args(["--persons", "50", "--apsis-switches", "{\"profile_per_second\": 2}"])
+        .args(["--seed", "9", "--webhook-switches", "{\"parallel\": 2}"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -30,6 +31,9 @@ async fn the_program_says_where_it_is_and_ends_with_its_input() {
     let gone = http.delete(at("lime/person/5051")).send().await.unwrap();
     assert_eq!(gone.status(), 204);
     assert_eq!(http.get(at("lime/person/5051")).send().await.unwrap().status(), 400);
+
+    let webhooks: Value = http.get(at("switches/webhooks")).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&webhooks["parallel"], &webhooks["seed"]), (&json!(2), &json!(9)));
 
     let rule = json!({"route": "lime", "fault": {"kind": "status", "status": 503}, "when": {"next": 1}});
     assert_eq!(http.post(at("faults")).json(&rule).send().await.unwrap().status(), 204);

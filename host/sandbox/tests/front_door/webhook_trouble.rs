@@ -89,7 +89,7 @@ async fn only_2xx_is_a_success_and_a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn who_does_not_answer_in_time_is_asked_again() {
-    let client = with(WebhookSwitches { timeout_millis: 300, ..QUICK }).await;
+    let client = with(WebhookSwitches { timeout_millis: 1000, ..QUICK }).await;
     let mut receiver = Receiver::start([Answer::Never]).await;
     client.subscribe("v2", &receiver.url, PERSONS).await;
     edit(&client, 0..1);
@@ -135,8 +135,8 @@ async fn a_delivery_is_given_up_after_so_many_attempts() {
 async fn a_retry_may_let_the_others_pass() {
     let client = with(WebhookSwitches {
         retries_hold_back: false,
-        first_pause_millis: 300,
-        longest_pause_millis: 300,
+        first_pause_millis: 1500,
+        longest_pause_millis: 1500,
         ..QUICK
     })
     .await;
@@ -236,6 +236,24 @@ async fn what_is_dropped_never_comes_and_is_counted() {
         log.iter().filter(|it| it.state != WebhookState::Dropped).map(|it| it.number).collect();
     assert_eq!(came, kept);
     assert!(log.iter().all(|it| it.attempts == u32::from(it.state != WebhookState::Dropped)));
+}
+
+#[tokio::test]
+async fn chances_are_the_same_for_the_same_seed() {
+    let client = with(QUICK).await;
+    let receiver = Receiver::start([]).await;
+    client.subscribe("v2", &receiver.url, PERSONS).await;
+    let mut runs = Vec::new();
+    for seed in [7, 8, 7] {
+        client.sandbox.set_webhook_switches(WebhookSwitches { drop: 0.5, seed, ..QUICK });
+        let first = client.sandbox.webhook_counters().raised;
+        edit(&client, 0..50);
+        let log = client.sandbox.webhooks();
+        let dropped = log.iter().filter(|it| it.number >= first && it.state == WebhookState::Dropped);
+        runs.push(dropped.map(|it| it.number - first).collect::<Vec<_>>());
+    }
+    assert_eq!(runs[0], runs[2]);
+    assert_ne!(runs[0], runs[1]);
 }
 
 #[tokio::test]
