@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// One request.
@@ -97,6 +98,7 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     start: Instant,
+    began_at: Timestamp,
     hasher: RandomState,
     kept: VecDeque<Arrival>,
     keep: usize,
@@ -116,6 +118,7 @@ impl Arrivals {
     pub(crate) fn new(keep: usize) -> Self {
         Self {
             start: Instant::now(),
+            began_at: Timestamp::now(),
             hasher: RandomState::new(),
             kept: VecDeque::new(),
             keep,
@@ -130,6 +133,10 @@ impl Arrivals {
             downloads: Window::default(),
             lime: Window::default(),
         }
+    }
+
+    pub(crate) fn began_at(&self) -> Timestamp {
+        self.began_at
     }
 
     pub(crate) fn hash(&self, keyspace: &str, key: &str) -> u64 {

@@ -63,6 +63,8 @@ pub enum When {
         /// Then so many fail.
         next: u32,
     },
+    /// To each request about this profile of APSIS One, as [`crate::Sandbox::profile_hash`] has it.
+    Profile(u64),
 }
 
 /// A fault with its place and time.
@@ -113,11 +115,13 @@ impl Faults {
         self.rules.clone()
     }
 
-    pub(crate) fn plan(&mut self, route: &str) -> Plan {
+    /// For a request to this route, about this profile.
+    pub(crate) fn plan(&mut self, route: &str, profile: Option<u64>) -> Plan {
         let mut plan = Plan::default();
         for rule in self.rules.iter_mut().filter(|rule| route.starts_with(&rule.route)) {
             let applies = match &mut rule.when {
                 When::Probability(probability) => self.chance.random_bool(probability.clamp(0.0, 1.0)),
+                When::Profile(only) => profile == Some(*only),
                 When::After { skip, .. } if *skip > 0 => {
                     *skip -= 1;
                     false
@@ -165,10 +169,13 @@ mod tests {
             ],
             7,
         );
-        assert!(!faults.plan("apsis.attributes.patch").drop_before);
-        let drops: Vec<bool> = (0..5).map(|_| faults.plan("apsis.consents.post").drop_before).collect();
+        assert!(!faults.plan("apsis.attributes.patch", None).drop_before);
+        let drops: Vec<bool> = (0..5).map(|_| faults.plan("apsis.consents.post", None).drop_before).collect();
         assert_eq!(drops, [false, true, true, false, false]);
-        assert!(!faults.plan("lime.query").drop_before);
+        assert!(!faults.plan("lime.query", None).drop_before);
         assert_eq!(faults.rules().len(), 1);
+        faults.add(rule("apsis", When::Profile(7)));
+        let drops = [Some(7), Some(8), None].map(|profile| faults.plan("apsis.create", profile).drop_before);
+        assert_eq!(drops, [true, false, false]);
     }
 }

@@ -12,6 +12,7 @@ mod apsis;
 mod arrivals;
 mod call;
 mod control;
+mod editor;
 mod faults;
 mod lime;
 mod limits;
@@ -27,6 +28,7 @@ pub use apsis::{
     SECTION, TakenKey,
 };
 pub use arrivals::{Arrival, Peaks};
+pub use editor::Editor;
 pub use faults::{Fault, FaultRule, When};
 pub use lime::{LimeSwitches, People, Subscription};
 pub use sandbox::{Addresses, CLIENT_ID, Consent, Sandbox, SandboxConfig, SandboxError};

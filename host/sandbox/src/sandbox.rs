@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::apsis::{Apsis, ApsisSwitches, ConsentType, DumpedProfile, ImportReport};
+use crate::apsis::{Apsis, ApsisSwitches, CRM, ConsentType, DumpedProfile, ImportReport};
 use crate::arrivals::{Arrival, Arrivals, Peaks};
 use crate::faults::{FaultRule, Faults};
 use crate::lime::{Lime, LimeSwitches, People, Subscription};
@@ -260,6 +260,14 @@ impl Sandbox {
         self.world.lime.object(limetype, id)
     }
 
+    /// The ids of the objects of a limetype whose relation leads to an object, ascending.
+    ///
+    /// # Errors
+    /// When there is no such limetype or relation.
+    pub fn lime_related(&self, limetype: &str, relation: &str, id: u64) -> Result<Vec<u64>, SandboxError> {
+        self.world.lime.related(limetype, relation, id)
+    }
+
     /// Adds an object as a user of the CRM would; gives its id.
     ///
     /// # Errors
@@ -430,6 +438,18 @@ impl Sandbox {
     #[must_use]
     pub fn arrivals(&self, after: Option<u64>) -> Vec<Arrival> {
         held(&self.world.arrivals).after(after)
+    }
+
+    /// What arrivals about a contact's profile have as their profile, by the key in the CRM's keyspace.
+    #[must_use]
+    pub fn profile_hash(&self, crm_id: &str) -> u64 {
+        held(&self.world.arrivals).hash(CRM.discriminator(), crm_id)
+    }
+
+    /// The moment from which arrivals are counted.
+    #[must_use]
+    pub fn began_at(&self) -> Timestamp {
+        held(&self.world.arrivals).began_at()
     }
 
     /// Forgets arrivals, counts and peaks.

@@ -88,7 +88,7 @@ async fn answer(
                 number: held(&world.arrivals).note(now, class, None, window),
             };
             let admitted = held(&world.limits).lime(now, &switches);
-            let plan = held(&world.faults).plan(class);
+            let plan = held(&world.faults).plan(class, None);
             let refuse = |status, _: &str| Reply::message(status, "Something went wrong.");
             let retry_after = switches.retry_after;
             let instead = match before(&plan, admitted, retry_after, refuse).await {
@@ -119,7 +119,7 @@ async fn answer(
             let number = held(&world.arrivals).note(now, class, profile, Duration::ZERO);
             let arrival = Arrived { world: &world, class, number };
             let admitted = held(&world.limits).apsis(now, class, profile, &switches);
-            let plan = held(&world.faults).plan(class);
+            let plan = held(&world.faults).plan(class, profile);
             if plan.tokens_expire {
                 world.apsis.revoke_tokens();
             }

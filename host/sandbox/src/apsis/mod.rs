@@ -28,6 +28,7 @@ pub use imports::{ImportReport, ImportStatus};
 pub use profiles::{ConsentType, DumpedProfile};
 pub use switches::{ApsisSwitches, EmptyText, ExportEnd, ImportEnd, TakenKey};
 
+pub(crate) use definitions::CRM;
 pub(crate) use route::Route;
 
 use crate::SandboxError;
@@ -35,7 +36,7 @@ use crate::call::{Head, Reply};
 use crate::lock::held;
 use crate::world::World;
 use attributes::Kept;
-use definitions::{CRM, EMAIL, EXPORT, Keyspace, MOBILE, WEB};
+use definitions::{EMAIL, EXPORT, Keyspace, MOBILE, WEB};
 use exports::Exports;
 use imports::Imports;
 use profiles::{Profiles, Refusal, refuse};

@@ -67,6 +67,8 @@ pub(crate) struct Profile {
     pub(crate) consents: Vec<Consent>,
     pub(crate) tags: Vec<Box<str>>,
     merges: u32,
+    /// How often each attribute was set to a smaller number.
+    lowered: Vec<(u16, u32)>,
 }
 
 impl Profile {
@@ -79,7 +81,11 @@ impl Profile {
         match (self.attributes.binary_search_by_key(&place, |(known, _)| *known), value) {
             (Ok(at), Some(value)) => {
                 if let Some(slot) = self.attributes.get_mut(at) {
+                    let is_less = value.json().as_f64() < slot.1.json().as_f64();
                     slot.1 = value;
+                    if is_less {
+                        self.lower(place);
+                    }
                 }
             }
             (Ok(at), None) => {
@@ -87,6 +93,13 @@ impl Profile {
             }
             (Err(at), Some(value)) => self.attributes.insert(at, (place, value)),
             (Err(_), None) => {}
+        }
+    }
+
+    fn lower(&mut self, place: u16) {
+        match self.lowered.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, times)) => *times += 1,
+            None => self.lowered.push((place, 1)),
         }
     }
 
@@ -123,6 +136,10 @@ pub struct DumpedProfile {
     pub consents: Vec<Value>,
     /// Tag discriminators.
     pub tags: Vec<String>,
+    /// Attribute discriminator to how often it was set to a smaller number than it had: where the CRM only
+    /// counts up, each time is an old state that was written over a newer one.
+    #[serde(default)]
+    pub lowered: BTreeMap<String, u32>,
 }
 
 /// All profiles.
@@ -373,6 +390,11 @@ impl Profiles {
                 .collect(),
             consents: consents.into_iter().map(Consent::json).collect(),
             tags: profile.tags.iter().map(ToString::to_string).collect(),
+            lowered: profile
+                .lowered
+                .iter()
+                .filter_map(|(place, times)| Some((attribute_at(*place)?.discriminator.to_owned(), *times)))
+                .collect(),
         }
     }
 

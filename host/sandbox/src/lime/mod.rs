@@ -385,6 +385,14 @@ impl Lime {
         lists::object(&writer, limetype, id, &[]).map_err(refused)
     }
 
+    /// The ids of the objects of a limetype whose relation leads to an object, ascending.
+    pub(crate) fn related(&self, limetype: &str, relation: &str, id: u64) -> Result<Vec<u64>, SandboxError> {
+        let data = held(&self.data);
+        let limetype = data.limetype(limetype).map_err(refused)?;
+        let related = data.table(limetype).map_err(refused)?.related(relation, &[id]);
+        related.ok_or_else(|| SandboxError::Refused(format!("The relation \"{relation}\" has no index.")))
+    }
+
     /// The ids of all objects of a limetype, ascending.
     pub(crate) fn ids(&self, limetype: &str) -> Result<Vec<u64>, SandboxError> {
         let data = held(&self.data);
