@@ -33,7 +33,7 @@ use sluice_sdk::{
 
 use crate::api::Api;
 use crate::limetype::Model;
-use crate::settings::Settings;
+use crate::settings::{Settings, SignatureRule};
 
 /// The field with the person's id, under Lime's own name.
 pub const ID: &str = "_id";
@@ -112,8 +112,8 @@ impl Connector for Lime {
 }
 
 impl Deliveries for Lime {
-    fn verify(&self, delivery: &Delivery) -> Result<Proof, Error> {
-        delivery::verify(delivery, self.settings.webhook_signature)
+    fn verify(delivery: &Delivery) -> Result<Proof, Error> {
+        delivery::verify(delivery, SignatureRule::read()?)
     }
 
     fn receive(&self, delivery: &Delivery) -> Result<Vec<Change>, Error> {

@@ -6,7 +6,7 @@
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
-use sluice_sdk::Error;
+use sluice_sdk::{Error, settings};
 
 /// The secret that holds the API key.
 pub const API_KEY: &str = "api-key";
@@ -64,6 +64,22 @@ pub enum SignatureRule {
     Any,
     /// Only version 2, which cannot be replayed.
     V2,
+}
+
+impl SignatureRule {
+    /// As the setting says, read by itself.
+    ///
+    /// # Errors
+    /// `misconfigured` where it says something else.
+    pub fn read() -> Result<Self, Error> {
+        match settings::text("webhook-signature").as_deref() {
+            None | Some("any") => Ok(Self::Any),
+            Some("v2") => Ok(Self::V2),
+            Some(_) => Err(Error::misconfigured(
+                "The setting `webhook-signature` is neither any nor v2. Correct it.",
+            )),
+        }
+    }
 }
 
 /// A saved filter of Lime, pasted by the user.

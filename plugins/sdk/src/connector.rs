@@ -67,11 +67,13 @@ pub trait Connector: Sized {
 
 /// A CRM that sends what changes.
 pub trait Deliveries: Connector {
-    /// Whether the CRM sent it. Must not make requests.
+    /// Whether the CRM sent it. Must not make requests. It is asked at the door, before anything is stored and
+    /// while the CRM waits, so it has no connector with all the settings read: it takes those that it needs by
+    /// [`settings::text`](crate::settings::text).
     ///
     /// # Errors
     /// `unauthorized` where it did not.
-    fn verify(&self, delivery: &Delivery) -> Result<Proof, Error>;
+    fn verify(delivery: &Delivery) -> Result<Proof, Error>;
 
     /// What the delivery says. Must not make requests.
     ///

@@ -4,10 +4,20 @@
 //! hands out one at a time, as text: a string as it is, anything else as JSON. Secrets (`"writeOnly":
 //! true`) are never handed out.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::{Error, host};
+
+/// The text of one setting; the schema's default where it is not set.
+pub fn text(name: &str) -> Option<String> {
+    host::setting(name)
+}
 
 /// Reads the settings that a schema names.
 ///
@@ -17,36 +27,52 @@ pub fn load<T: DeserializeOwned>(schema: &str) -> Result<T, Error> {
     from_source(schema, host::setting)
 }
 
+/// Of the schema, only what reading takes: each call begins with it.
+#[derive(Deserialize)]
+struct Schema<'a> {
+    #[serde(borrow, default)]
+    properties: BTreeMap<Cow<'a, str>, Asked<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(default, rename = "writeOnly")]
+    write_only: bool,
+    #[serde(borrow, default)]
+    default: Option<&'a RawValue>,
+}
+
 fn from_source<T: DeserializeOwned>(schema: &str, get: impl Fn(&str) -> Option<String>) -> Result<T, Error> {
-    let schema: Value = serde_json::from_str(schema).map_err(|error| {
+    let own = |error: serde_json::Error| {
         Error::malformed(format!("The connector's own settings schema is not JSON: {error}."))
-    })?;
+    };
+    let schema: Schema<'_> = serde_json::from_str(schema).map_err(own)?;
     let mut found = Map::new();
-    for (name, asked) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        if asked.get("writeOnly").and_then(Value::as_bool) == Some(true) {
-            continue;
-        }
+    for (name, asked) in schema.properties.iter().filter(|(_, asked)| !asked.write_only) {
         let value = match get(name) {
-            Some(text) => Some(read(name, asked, text)?),
-            None => asked.get("default").cloned(),
+            Some(text) if asked.is_text() => Value::String(text),
+            Some(text) => serde_json::from_str(&text).map_err(|_| {
+                Error::misconfigured(format!(
+                    "The setting `{name}` is not of the type that is asked for. Correct it."
+                ))
+            })?,
+            None => match asked.default {
+                Some(default) => serde_json::from_str(default.get()).map_err(own)?,
+                None => continue,
+            },
         };
-        if let Some(value) = value {
-            found.insert(name.clone(), value);
-        }
+        found.insert(name.clone().into_owned(), value);
     }
     serde_json::from_value(Value::Object(found))
         .map_err(|error| Error::misconfigured(format!("The settings do not fit: {error}. Correct them.")))
 }
 
-fn read(name: &str, asked: &Value, text: String) -> Result<Value, Error> {
-    if asked.get("type").and_then(Value::as_str) == Some("string") {
-        return Ok(Value::String(text));
+impl Asked<'_> {
+    fn is_text(&self) -> bool {
+        self.kind.is_some_and(|kind| kind.get() == "\"string\"")
     }
-    serde_json::from_str(&text).map_err(|_| {
-        Error::misconfigured(format!(
-            "The setting `{name}` is not of the type that is asked for. Correct it."
-        ))
-    })
 }
 
 #[cfg(test)]
