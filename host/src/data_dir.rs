@@ -1,4 +1,4 @@
-//! The folder in which everything lies that the host keeps: the database, connectors, compiled
+//! The folder in which everything lies that the host keeps on its own disk: the embedded database, compiled
 //! connectors, and files that are on their way.
 //!
 //! Makes the layout and keeps it to its owner, since it holds personal data. Any number of
@@ -71,7 +71,7 @@ impl DataDir {
     /// [`DataDirError::NotMade`] and [`DataDirError::NotAFolder`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, DataDirError> {
         let dir = Self { root: path.into() };
-        for folder in [dir.root.clone(), dir.components(), dir.cache(), dir.spool()] {
+        for folder in [dir.root.clone(), dir.cache(), dir.spool()] {
             make_folder(&folder)?;
         }
         Ok(dir)
@@ -85,11 +85,6 @@ impl DataDir {
     /// The embedded store's file.
     pub fn database(&self) -> PathBuf {
         self.root.join("sluice.db")
-    }
-
-    /// Connectors, by digest.
-    pub fn components(&self) -> PathBuf {
-        self.root.join("components")
     }
 
     /// Compiled connectors. Can be deleted at any time.
@@ -149,7 +144,7 @@ mod tests {
         let root = folder.path().join("a/b");
         let dir = DataDir::open(&root).unwrap();
         assert_eq!(dir.root(), root);
-        for made in [root.clone(), dir.components(), dir.cache(), dir.spool()] {
+        for made in [root.clone(), dir.cache(), dir.spool()] {
             assert!(made.is_dir());
             #[cfg(unix)]
             {

@@ -6,17 +6,22 @@
 //! (`contact`, `profile`, `integration`, `run`, `reason`, `error`, `reach`).
 
 pub mod apsis;
+pub mod change;
 pub mod cli;
 pub mod connector;
 pub mod contact;
 pub mod data_dir;
 pub mod error;
+pub mod hosting;
 pub mod integration;
+pub mod lane;
 mod number;
 pub mod profile;
 pub mod reach;
 pub mod reason;
 pub mod rules;
 pub mod run;
+pub mod server;
+pub mod step;
 pub mod store;
 pub mod sync;

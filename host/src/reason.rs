@@ -40,6 +40,16 @@ pub enum ReasonCode {
     TooLarge,
     /// APSIS One did not answer for this contact, after all attempts.
     NotWritten,
+    /// The CRM's record cannot be read.
+    NotRead,
+    /// The CRM has no such contact, though it said that something about it changed.
+    NotInCrm,
+    /// The CRM has deleted the contact; its profile was kept, and opted out of everything.
+    KeptOptedOut,
+    /// The contact has no profile, and gets it with the daily run.
+    WaitsForDailyRun,
+    /// A newer state of the contact is known already.
+    NewerKnown,
 }
 
 impl ReasonCode {
@@ -60,6 +70,11 @@ impl ReasonCode {
             Self::OptedOutInApsis => "opted-out-in-apsis",
             Self::TooLarge => "too-large",
             Self::NotWritten => "not-written",
+            Self::NotRead => "not-read",
+            Self::NotInCrm => "not-in-crm",
+            Self::KeptOptedOut => "kept-opted-out",
+            Self::WaitsForDailyRun => "waits-for-daily-run",
+            Self::NewerKnown => "newer-known",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The vocabulary of a run: one full sync with its state, counters and results.
+//! The vocabulary of a run: a full sync or a daily creation, with its state, counters and results.
 //!
 //! Plain data, stored by `store`, driven by `sync`, shown by `cli`.
 
@@ -24,7 +24,8 @@ impl fmt::Display for RunId {
     }
 }
 
-/// What a contact came to. Exactly one for each contact that a run reads.
+/// What a contact came to. Exactly one for each contact that a run reads, and for each whose changes the
+/// lane takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -38,12 +39,14 @@ pub enum Outcome {
     Excluded,
     /// It cannot be written; its reason says why.
     Rejected,
+    /// It is gone from the CRM, and its profile deleted, or opted out of everything.
+    Deleted,
 }
 
 impl Outcome {
     /// All of them, in the order in which tables show them.
-    pub const ALL: [Self; 5] =
-        [Self::Created, Self::Updated, Self::Unchanged, Self::Excluded, Self::Rejected];
+    pub const ALL: [Self; 6] =
+        [Self::Created, Self::Updated, Self::Unchanged, Self::Excluded, Self::Rejected, Self::Deleted];
 
     /// The word that is stored and shown.
     pub fn as_str(self) -> &'static str {
@@ -53,8 +56,52 @@ impl Outcome {
             Self::Unchanged => "unchanged",
             Self::Excluded => "excluded",
             Self::Rejected => "rejected",
+            Self::Deleted => "deleted",
         }
     }
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunKind {
+    /// Every contact of the CRM is read.
+    FullSync,
+    /// Contacts that are new since the last one get their profiles.
+    Daily,
+}
+
+impl RunKind {
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FullSync => "full-sync",
+            Self::Daily => "daily",
+        }
+    }
+
+    /// What people call it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::FullSync => "full sync",
+            Self::Daily => "daily run",
+        }
+    }
+}
+
+/// What is asked for when a run is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOrder {
+    /// A full sync; `forced` writes every contact, changed or not.
+    FullSync {
+        #[expect(missing_docs, reason = "said above")]
+        forced: bool,
+    },
+    /// The daily run that was due at this moment.
+    Daily {
+        #[expect(missing_docs, reason = "said above")]
+        due: Timestamp,
+    },
 }
 
 /// How far a run is. `Accepted` to `Writing` are active; an integration has at most one active run.
@@ -121,6 +168,9 @@ pub struct Counters {
     pub excluded: u64,
     #[expect(missing_docs, reason = "the outcome of the same name")]
     pub rejected: u64,
+    #[expect(missing_docs, reason = "the outcome of the same name")]
+    #[serde(default)]
+    pub deleted: u64,
     /// Records that are no contacts and could not be used; not part of `read`.
     pub discarded: u64,
 }
@@ -128,7 +178,7 @@ pub struct Counters {
 impl Counters {
     /// Contacts with an outcome.
     pub fn settled(&self) -> u64 {
-        self.created + self.updated + self.unchanged + self.excluded + self.rejected
+        self.created + self.updated + self.unchanged + self.excluded + self.rejected + self.deleted
     }
 
     /// Contacts read that have no outcome yet.
@@ -136,7 +186,7 @@ impl Counters {
         self.read.saturating_sub(self.settled())
     }
 
-    /// read = created + updated + unchanged + excluded + rejected.
+    /// read = created + updated + unchanged + excluded + rejected + deleted.
     pub fn add_up(&self) -> bool {
         self.read == self.settled()
     }
@@ -149,17 +199,20 @@ impl Counters {
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Excluded => &mut self.excluded,
             Outcome::Rejected => &mut self.rejected,
+            Outcome::Deleted => &mut self.deleted,
         }
     }
 }
 
-/// One full sync.
+/// One full sync or daily run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Its number.
     pub id: RunId,
     /// Whose.
     pub integration: IntegrationId,
+    /// What it is for.
+    pub kind: RunKind,
     /// Write every contact, changed or not.
     pub forced: bool,
     /// How far it is.
@@ -284,8 +337,11 @@ pub struct LedgerEntry {
     pub written: Option<Intent>,
     /// The state's age, where the CRM says.
     pub modified_at: Option<Timestamp>,
-    /// The run that says so.
-    pub run: RunId,
+    /// When the CRM was known to have deleted it. A pushed state that is not newer does not bring it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    /// The run that says so; none if it was a change in real time.
+    pub run: Option<RunId>,
     #[expect(missing_docs, reason = "the name says it")]
     pub at: Timestamp,
 }

@@ -43,6 +43,7 @@ fn the_scan_finds_codes_wherever_they_are_given() {
         "crm-unauthorized",       // nested in one
         "connector-limit-cpu-ms", // a limit
         "email-invalid",          // a reason
+        "missing-person",         // why a record was discarded
         "run-none",               // a command's own failure
         "run-does-not-add-up",    // a run's failure
         "log-filter-invalid",     // printed without a failure
@@ -63,6 +64,10 @@ fn codes() -> BTreeSet<String> {
         }
         for part in text.split("code: \"").skip(1) {
             codes.insert(part.split('"').next().unwrap_or_default().to_owned());
+        }
+        for part in text.split("DiscardReason::").skip(1) {
+            let line = part.lines().next().unwrap_or_default();
+            codes.extend(literals(line).filter(|literal| is_code(literal)));
         }
         for part in text.split("\"sluice: ").skip(1) {
             codes.extend(part.split(':').next().filter(|word| is_code(word)).map(str::to_owned));

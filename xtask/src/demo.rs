@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from a fresh clone to a full sync that one can watch.
+//! `cargo xtask demo`: from a fresh clone to a full sync, and real time, that one can watch.
 
 use std::process::{Command, ExitCode};
 

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | soak`.
+//! The project's own commands: `cargo xtask demo | test | soak | bench`.
 //!
 //! Thin: each sets up what is missing, then calls cargo and the program. All build with the features of
 //! the whole workspace, so that one command's build serves the next.
@@ -11,18 +11,25 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::steps::{cargo, need_wasm_target, run};
+use crate::steps::{cargo, need_postgres, need_wasm_target, run};
 
 /// Commands for working on Sluice.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
-    /// Build all and see it at work: a full sync of 3,000 simulated people.
+    /// Build all and see it at work: a full sync of 3,000 simulated people, and real time.
     Demo,
     /// Run all tests.
     Test,
-    /// Run the end-to-end tests at full size: 200,000 contacts, one at a time, with what they measure.
+    /// Run the end-to-end tests at full size: 200,000 contacts, hundreds of kills, one at a time, with what they
+    /// measure.
     Soak,
+    /// Measure what real time costs on this machine, as it is released.
+    Bench {
+        /// Only the parts whose names hold one of these: door, acknowledge, lane, backlog, neighbour.
+        #[arg(last = true)]
+        names: Vec<String>,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -30,12 +37,22 @@ fn main() -> Result<ExitCode> {
         Command::Demo => demo::run_demo(),
         Command::Test => {
             need_wasm_target()?;
+            need_postgres()?;
             run(cargo().args(["test", "--workspace", "--all-targets"]))?;
             run(cargo().args(["test", "--workspace", "--doc"]))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench { names } => {
+            need_wasm_target()?;
+            need_postgres()?;
+            // The program under test is built as it is released, too.
+            run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
+            run(cargo().args(["bench", "--workspace", "--bench", "real_time", "--"]).args(names))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Soak => {
             need_wasm_target()?;
+            need_postgres()?;
             let soak = ["test", "--workspace", "--test", "*", "--", "--nocapture", "--test-threads=1"];
             run(cargo().args(soak).env("SLUICE_TEST_SIZE", "full"))?;
             Ok(ExitCode::SUCCESS)

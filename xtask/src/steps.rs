@@ -70,6 +70,38 @@ pub fn need_wasm_target() -> Result<()> {
     }
 }
 
+/// Installs PostgreSQL's server, if it is missing: tests start one of their own from it.
+pub fn need_postgres() -> Result<()> {
+    if has_postgres() {
+        return Ok(());
+    }
+    let update = run(Command::new("apt-get").arg("update"));
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--no-install-recommends", "postgresql"]);
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    let installed = update.and_then(|()| run(&mut install));
+    if let Err(error) = installed {
+        bail!(
+            "the tests need PostgreSQL's server, and apt-get does not install it here ({error}). Install it, or run this as root"
+        );
+    }
+    if !has_postgres() {
+        bail!("PostgreSQL was installed, and its `initdb` is not found on the path or below {VERSIONS}");
+    }
+    Ok(())
+}
+
+/// Where Debian keeps the versions of PostgreSQL side by side.
+const VERSIONS: &str = "/usr/lib/postgresql";
+
+fn has_postgres() -> bool {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let versions = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    let mut folders =
+        std::env::split_paths(&on_path).chain(versions.map(|version| version.path().join("bin")));
+    folders.any(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+}
+
 /// Whether a step could not start because there is no such program.
 fn is_missing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == ErrorKind::NotFound)

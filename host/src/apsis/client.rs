@@ -2,6 +2,7 @@
 //! tried again where that may help, and ends in an HTTP status with a body, or in an error.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,14 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[derive(Clone)]
 pub struct Client {
     pub(super) inner: Arc<Inner>,
+    pub(super) policy: Policy,
+    /// Asked before each request.
+    may_send: MaySend,
 }
+
+/// How long requests may be sent for as yet; none once they may not: a host that has lost its integration to
+/// another one may not.
+pub type MaySend = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
 
 pub(super) struct Inner {
     http: reqwest::Client,
@@ -40,7 +48,6 @@ pub(super) struct Inner {
     tokens: Tokens,
     pub(super) limits: Arc<Limits>,
     pub(super) reach: Reach,
-    pub(super) policy: Policy,
     /// The longest wait between two looks at an export.
     pub(super) export_poll: Duration,
     pub(super) section: String,
@@ -145,17 +152,32 @@ impl Client {
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
-                limits: Limits::of(base.as_str(), &settings.client_id),
+                limits: Limits::of(base.as_str(), &settings.client_id, settings.requests_per_second),
                 base,
                 client_id: settings.client_id.clone(),
                 secret,
                 tokens: Tokens::default(),
                 reach,
-                policy,
                 export_poll,
                 section: settings.section.clone(),
             }),
+            policy,
+            may_send: Arc::new(|| Some(Duration::MAX)),
         })
+    }
+
+    /// The same client, which sends nothing any more once `may_send` says no.
+    #[must_use]
+    pub fn while_allowed(mut self, may_send: MaySend) -> Self {
+        self.may_send = may_send;
+        self
+    }
+
+    /// The same client, which gives up soon: for somebody who tries again later by himself.
+    #[must_use]
+    pub fn impatient(mut self) -> Self {
+        self.policy = Policy::impatient();
+        self
     }
 
     /// Waits until one more import of this account may run. Hold the permit until it has ended.
@@ -169,7 +191,7 @@ impl Client {
         if call.body.as_ref().is_some_and(|(_, body)| body.len() > limits::BODY_BYTES) {
             return Err(ApsisError::TooLarge { operation: call.operation, limit: "100 kB a request" });
         }
-        self.inner.policy.run(|| self.attempt(call, &url)).await
+        self.policy.run(|| self.attempt(call, &url)).await
     }
 
     /// One attempt, with a new token if the old one is refused.
@@ -214,7 +236,7 @@ impl Client {
         request: RequestBuilder,
         slots: Slots,
     ) -> Result<Answer, ApsisError> {
-        let response = request.send().await.map_err(|error| self.fault(operation, &error))?;
+        let response = self.send_while_allowed(operation, request).await?;
         let status = response.status().as_u16();
         if is_retryable(status) {
             let busy = busy(operation, &response);
@@ -250,10 +272,25 @@ impl Client {
                 request = request.bearer_auth(token.bearer().expose_secret());
             }
             let slots = self.inner.limits.slots(Quota::Download, None).await;
-            let response = request.send().await.map_err(|error| self.fault(operation, &error))?;
+            let response = self.send_while_allowed(operation, request).await?;
             match (response.status().as_u16(), token) {
                 (401 | 403, Some(token)) if refused.is_none() => refused = Some(token.generation),
                 _ => return Ok((response, slots)),
+            }
+        }
+    }
+
+    /// Sends a request for as long as that is allowed: one that is still on its way then is broken off.
+    async fn send_while_allowed(
+        &self,
+        operation: Operation,
+        request: RequestBuilder,
+    ) -> Result<Response, ApsisError> {
+        let mut sending = pin!(request.send());
+        loop {
+            let left = (self.may_send)().ok_or(ApsisError::Stopped)?;
+            if let Ok(response) = tokio::time::timeout(left, &mut sending).await {
+                return response.map_err(|error| self.fault(operation, &error));
             }
         }
     }

@@ -85,6 +85,14 @@ pub struct Definitions {
 }
 
 impl Client {
+    /// Whether APSIS One answers to what is about no profile, asked once and soon.
+    pub async fn is_there(&self) -> bool {
+        let keyspaces = self.clone().impatient();
+        let found: Result<Items<NamedItem>, _> =
+            keyspaces.list(Operation::ReadKeyspaces, &["audience", "keyspaces"]).await;
+        found.is_ok()
+    }
+
     /// Reads the account's definitions, and those of the section that the settings name.
     pub async fn definitions(&self) -> Result<Definitions, ApsisError> {
         let keyspaces: Items<NamedItem> =
@@ -171,11 +179,6 @@ impl From<TopicItem> for TopicDefinition {
 }
 
 impl Definitions {
-    /// The section that the settings name.
-    pub fn own_section(&self) -> &SectionDefinition {
-        &self.section
-    }
-
     /// All sections that the API key sees.
     pub fn sections(&self) -> &[SectionDefinition] {
         &self.sections

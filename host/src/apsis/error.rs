@@ -102,6 +102,8 @@ pub enum Kind {
     Protocol,
     /// The host's own disk failed.
     Local,
+    /// This host may not write any more.
+    Stopped,
 }
 
 /// Why the network gave no answer.
@@ -128,6 +130,11 @@ impl fmt::Display for Fault {
 /// Why APSIS One could not be asked, or said no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApsisError {
+    /// Nothing is sent any more.
+    #[error(
+        "this host no longer holds the integration, so that nothing is sent for it; the host that does goes on from here"
+    )]
+    Stopped,
     /// No answer, after all attempts.
     #[error(
         "APSIS One could not be reached while {operation}: {fault}. Check the network and `apsis.url`; a later run goes on from here"
@@ -312,6 +319,7 @@ impl ApsisError {
             }
             Self::Setting { .. } | Self::Forbidden { .. } | Self::Missing { .. } => Kind::Settings,
             Self::Spool { .. } => Kind::Local,
+            Self::Stopped => Kind::Stopped,
             Self::Refused { .. }
             | Self::Conflict { .. }
             | Self::Locked { .. }
@@ -354,6 +362,7 @@ impl ErrorCode for ApsisError {
             Self::Forbidden { .. } => "apsis-address-forbidden",
             Self::ExportFailed(_) => "apsis-export-failed",
             Self::Spool { .. } => "apsis-spool",
+            Self::Stopped => "apsis-stopped",
         }
     }
 }

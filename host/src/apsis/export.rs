@@ -111,7 +111,7 @@ impl Target {
         let longest = self.client.inner.export_poll;
         let mut wait = longest / 8;
         loop {
-            match self.client.inner.policy.run(|| self.look(&url, spool)).await? {
+            match self.client.policy.run(|| self.look(&url, spool)).await? {
                 Ok(file) => return Ok(Ok(file)),
                 Err(Some(why)) => return Ok(Err(why)),
                 Err(None) if Instant::now() > until => {

@@ -114,7 +114,6 @@ impl Target {
         let length = file.bytes();
         let mut reader = || file.reader();
         self.client
-            .inner
             .policy
             .run(|| {
                 let content = reader();

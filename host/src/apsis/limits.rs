@@ -35,10 +35,8 @@ pub(super) const EXPORT_WITHIN: Duration = Duration::from_secs(2 * 3600);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// 100 requests a second and account.
-const ACCOUNT: usize = 95;
-/// Spreads an account's requests over the second.
-const ACCOUNT_PACE: Duration = Duration::from_millis(10);
+/// Of the requests a second that an account is said to allow, so many percent are sent.
+const OF_ACCOUNT: u32 = 95;
 /// 10 requests a second and profile key.
 const PROFILE: usize = 8;
 /// 10 tokens a minute.
@@ -91,29 +89,31 @@ pub(super) struct Limits {
     running: Arc<Semaphore>,
 }
 
-/// Base URL and client id.
-type Key = (String, String);
+/// Base URL, client id and requests a second.
+type Key = (String, String, u32);
 
 /// The limits in use.
 static ACCOUNTS: LazyLock<Mutex<HashMap<Key, Weak<Limits>>>> = LazyLock::new(Mutex::default);
 
 impl Limits {
     /// The limits of an API key, shared with every other client of it in this process.
-    pub(super) fn of(url: &str, client_id: &str) -> Arc<Self> {
+    pub(super) fn of(url: &str, client_id: &str, per_second: u32) -> Arc<Self> {
         let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.retain(|_, limits| limits.strong_count() > 0);
-        let key = (url.to_owned(), client_id.to_owned());
+        let key = (url.to_owned(), client_id.to_owned(), per_second);
         if let Some(limits) = accounts.get(&key).and_then(Weak::upgrade) {
             return limits;
         }
-        let limits = Arc::new(Self::new());
+        let limits = Arc::new(Self::new(per_second));
         accounts.insert(key, Arc::downgrade(&limits));
         limits
     }
 
-    fn new() -> Self {
+    fn new(per_second: u32) -> Self {
+        let at_once = usize::try_from((per_second * OF_ACCOUNT / 100).max(1)).unwrap_or(1);
         Self {
-            account: Window::new(ACCOUNT, SECOND, ACCOUNT_PACE),
+            // Spread over the second.
+            account: Window::new(at_once, SECOND, SECOND / per_second.max(1)),
             profiles: Windows::new(PROFILE, SECOND),
             tokens: Window::new(TOKENS, MINUTE, Duration::ZERO),
             imports: Window::new(IMPORTS, MINUTE, Duration::ZERO),

@@ -31,7 +31,7 @@ mod tests;
 #[cfg(test)]
 mod testserver;
 
-pub use client::Client;
+pub use client::{Client, MaySend};
 pub use consents::{ConsentPlan, ConsentStep};
 pub use definitions::{
     AttributeDefinition, ChannelDefinition, ChannelId, Definitions, KeyspaceDefinition, SectionDefinition,

@@ -33,6 +33,17 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// For somebody who tries again later by himself.
+    pub(super) fn impatient() -> Self {
+        Self {
+            first: Duration::from_millis(250),
+            longest: Duration::from_secs(1),
+            attempts: 3,
+            patience: Duration::from_secs(2),
+            by_minute: Duration::from_secs(3),
+        }
+    }
+
     /// Runs `attempt` until it succeeds, fails for good, or has used up its attempts. Retry-After is
     /// obeyed: it lengthens the wait, never shortens it.
     pub(super) async fn run<T, F, Fut>(self, attempt: F) -> Result<T, ApsisError>

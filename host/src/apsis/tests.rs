@@ -33,6 +33,7 @@ fn settings(url: &str) -> ApsisSettings {
         section: "Nordics".to_owned(),
         keyspace: KEYSPACE.to_owned(),
         private_network: true,
+        requests_per_second: 100,
     }
 }
 

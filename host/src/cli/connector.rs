@@ -24,7 +24,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         code: "component-unreadable".to_owned(),
         message: format!("{}: {error}; give the path of a connector's .wasm file", file.display()),
     })?;
-    let opened = Opened::new(context)?;
+    let opened = Opened::new(context).await?;
     let connector = opened.service()?.engine().load(&component).await.or_fail()?;
     let description = connector.description();
     if context.json {

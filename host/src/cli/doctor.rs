@@ -17,15 +17,16 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(context: &Context, args: Args) -> Result<End> {
-    let opened = Opened::new(context)?;
+    let opened = Opened::new(context).await?;
     let integration = opened.integration(&IntegrationId(args.integration)).await?;
     let service = opened.service()?;
     let mut findings = Findings { context, failed: 0 };
 
-    let connection =
-        findings.note("connector", sync::connect(&opened.data, service.engine(), &integration).await, |_| {
-            vec!["the component loads, and its settings and secrets fit".to_owned()]
-        });
+    let connection = findings.note(
+        "connector",
+        sync::connect(&*opened.store, service.engine(), &integration).await,
+        |_| vec!["the component loads, and its settings and secrets fit".to_owned()],
+    );
     let mut fields = None;
     if let Some(connection) = &connection {
         findings.note("CRM", connection.check().await, Clone::clone);

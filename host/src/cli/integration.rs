@@ -3,10 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use jiff::{SignedDuration, Timestamp};
 
+use super::hold::hold_or_wait;
 use super::{Context, End, Opened, OrFail, Result, output, table};
+use crate::change::Cause;
+use crate::connector::read_component;
 use crate::error::Failure;
 use crate::integration::{Integration, IntegrationId};
+use crate::lane::Webhook;
+use crate::store::StoreError;
 use crate::sync;
 
 /// What can be done with integrations.
@@ -24,8 +30,28 @@ pub enum Command {
         /// Its id.
         integration: String,
     },
-    /// Delete an integration with its runs and what is known of its contacts. Profiles stay.
+    /// Delete an integration with its runs, deliveries and what is known of its contacts; its webhook in the CRM is
+    /// taken back first. Profiles stay.
     Delete {
+        /// Its id.
+        integration: String,
+        /// Do not ask the CRM, where it is gone or its key is.
+        #[arg(long)]
+        keep_webhook: bool,
+    },
+    /// Have an integration's lane work again.
+    Enable {
+        /// Its id.
+        integration: String,
+    },
+    /// Take an integration's webhook back. What still comes in is stored and held.
+    Disable {
+        /// Its id.
+        integration: String,
+    },
+    /// Give an integration's webhook a new address, and the secret that its file names now. The old address is taken
+    /// for a day; the old secret as long as the file names it as `.previous`.
+    Rotate {
         /// Its id.
         integration: String,
     },
@@ -38,16 +64,38 @@ pub enum Command {
 
 /// Runs the command.
 pub async fn run(context: &Context, command: Command) -> Result<End> {
-    let opened = Opened::new(context)?;
+    let opened = Opened::new(context).await?;
     match command {
         Command::Apply { file } => apply_file(context, &opened, &file).await?,
         Command::List => list(context, &opened).await?,
         Command::Show { integration } => show(context, &opened, &IntegrationId(integration)).await?,
-        Command::Delete { integration } => {
+        Command::Delete { integration, keep_webhook } => {
+            delete(context, &opened, &IntegrationId(integration), keep_webhook).await?;
+        }
+        Command::Enable { integration } => {
             let id = IntegrationId(integration);
-            opened.store.delete_integration(&id).await.or_fail()?;
-            context.answer(&serde_json::json!({ "deleted": id }), || {
-                format!("deleted {id}; its profiles stay in APSIS One")
+            opened.store.set_enabled(&id, true).await.or_fail()?;
+            context.answer(&serde_json::json!({ "enabled": id }), || {
+                format!("enabled {id}; `sluice serve` sets its webhook up, and takes what was held")
+            });
+        }
+        Command::Disable { integration } => {
+            let id = IntegrationId(integration);
+            opened.store.set_enabled(&id, false).await.or_fail()?;
+            take_webhook_back(context, &opened, &id).await?;
+            context.answer(&serde_json::json!({ "disabled": id }), || {
+                format!("disabled {id}; what still comes in is stored and held")
+            });
+        }
+        Command::Rotate { integration } => {
+            let id = IntegrationId(integration);
+            let until = Timestamp::now().checked_add(OLD_KEY_FOR).unwrap_or(Timestamp::MAX);
+            opened.store.rotate_key(&id, until).await.or_fail()?;
+            context.answer(&serde_json::json!({ "rotated": id, "old-until": until }), || {
+                format!(
+                    "{id} has a new address; `sluice serve` gives it to the CRM, with the webhook's secret as it is now. \
+                     `sluice status {id}` shows when that is done; the old address is taken until {until:.0}"
+                )
             });
         }
         Command::Export { integration } => {
@@ -73,14 +121,70 @@ async fn apply_file(context: &Context, opened: &Opened, file: &Path) -> Result<(
     Ok(())
 }
 
-/// Takes the integration's component into the catalogue, checks that it can be opened, and stores it.
+/// How long the address before a rotation is taken: the CRM may still be trying to deliver there.
+const OLD_KEY_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// Deletes an integration, unless another process works on it, which does it then.
+async fn delete(context: &Context, opened: &Opened, id: &IntegrationId, keep_webhook: bool) -> Result<()> {
+    if keep_webhook {
+        opened.store.delete_integration(id).await.or_fail()?;
+    } else {
+        opened.store.retire_integration(id).await.or_fail()?;
+        take_webhook_back(context, opened, id).await?;
+        match opened.store.delete_integration(id).await {
+            // The other process was quicker.
+            Ok(()) | Err(StoreError::NoIntegration(_)) => {}
+            Err(error) => return Err(Failure::from(&error)),
+        }
+    }
+    context.answer(&serde_json::json!({ "deleted": id }), || {
+        format!("deleted {id}; its profiles stay in APSIS One")
+    });
+    Ok(())
+}
+
+/// Has the CRM send no more, here or by the process that works on the integration.
+async fn take_webhook_back(context: &Context, opened: &Opened, id: &IntegrationId) -> Result<()> {
+    let failed = |cause: &Cause| Failure {
+        code: "webhook-not-taken-back".to_owned(),
+        message: format!(
+            "the webhook of {id} in the CRM is still there: {} ({}). Mend that and try again, or delete the integration \
+             with --keep-webhook",
+            cause.message, cause.code
+        ),
+    };
+    let is_gone = Webhook::is_gone;
+    let is_done = || async {
+        match opened.store.webhook(id).await {
+            Ok(webhook) => match &webhook.failure {
+                Some(cause) => Err(failed(cause)),
+                None => Ok(is_gone(&webhook)),
+            },
+            Err(StoreError::NoIntegration(_)) => Ok(true),
+            Err(error) => Err(Failure::from(&error)),
+        }
+    };
+    if is_gone(&opened.store.webhook(id).await.or_fail()?) {
+        return Ok(());
+    }
+    let Some(hold) = hold_or_wait(context, opened, id, is_done).await? else { return Ok(()) };
+    let tended = opened.service()?.tend_webhook(&hold).await.or_fail();
+    hold.release().await.or_fail()?;
+    match tended?.failure {
+        Some(cause) => Err(failed(&cause)),
+        None => Ok(()),
+    }
+}
+
+/// Takes the integration's component into the store, checks that it can be opened, and stores it.
 pub async fn apply(opened: &Opened, mut integration: Integration) -> Result<Integration> {
     if !integration.connector.starts_with("sha256:") {
-        integration.connector =
-            sync::catalogue(&opened.data).or_fail()?.put(Path::new(&integration.connector)).or_fail()?;
+        let (name, component) = read_component(Path::new(&integration.connector)).or_fail()?;
+        opened.store.put_component(&name, component).await.or_fail()?;
+        integration.connector = name;
     }
     let service = opened.service()?;
-    sync::check_connection(&opened.data, service.engine(), &integration).await.or_fail()?;
+    sync::check_connection(&*opened.store, service.engine(), &integration).await.or_fail()?;
     if let Some(known) = opened.store.integration(&integration.id).await.or_fail()?
         && !known.apsis.is_same_place(&integration.apsis)
     {

@@ -5,13 +5,19 @@
 //! standard error, so that standard output holds the answer alone.
 
 mod connector;
+mod contact;
+mod deliveries;
 mod demo;
 mod doctor;
+mod hold;
 mod integration;
 mod logging;
 mod output;
 mod progress;
 mod serve;
+mod serving;
+mod status;
+mod store;
 mod sync;
 mod table;
 
@@ -21,18 +27,22 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::data_dir::{DataDir, WorkLock};
+use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
-use crate::store::{SqliteStore, Store};
+use crate::store::{PostgresStore, SqliteStore, Store, StoreError, is_postgres_url};
 use crate::sync::Service;
 
 /// Syncs a CRM's contacts into APSIS One.
 #[derive(Debug, Parser)]
 #[command(name = "sluice", version, about, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Where Sluice keeps its store, its components and its caches.
+    /// Where Sluice keeps its embedded store, its caches and temporary files.
     #[arg(long, global = true, env = "SLUICE_DATA", default_value = ".sluice", value_name = "DIR")]
     data: PathBuf,
+    /// A PostgreSQL database in place of the embedded store: postgres://user:password@host/database. Several
+    /// hosts may share it.
+    #[arg(long, global = true, env = "SLUICE_STORE", value_name = "URL", hide_env_values = true)]
+    store: Option<String>,
     /// Print JSON lines instead of tables and progress bars.
     #[arg(long, global = true)]
     json: bool,
@@ -48,16 +58,27 @@ contacts were rejected; 4 cancelled.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show Sluice at work: a simulated Lime CRM and APSIS One, and a full sync of 3,000 people.
+    /// Show Sluice at work: a simulated Lime CRM and APSIS One, a full sync of 3,000 people, and real time.
     Demo(demo::Args),
-    /// Run full syncs as they are asked for, and go on with those that a crash interrupted.
-    Serve,
+    /// Work: take what the CRMs send, and do full syncs as they are asked for; go on with what was interrupted.
+    Serve(serve::Args),
     /// Integrations: one customer's connection each.
     #[command(subcommand)]
     Integration(integration::Command),
     /// Full syncs.
     #[command(subcommand)]
     Sync(sync::Command),
+    /// Deliveries: what the CRMs sent, what came of it, and dead letters.
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+    /// Contacts: the whole story of one.
+    #[command(subcommand)]
+    Contact(contact::Command),
+    /// Show how each integration is: its lane, gate and backlog, and what needs attention.
+    Status(status::Args),
+    /// The store's schema.
+    #[command(subcommand)]
+    Store(store::Command),
     /// Connectors: the components that speak to a CRM.
     #[command(subcommand)]
     Connector(connector::Command),
@@ -94,6 +115,7 @@ impl From<End> for ExitCode {
 /// What every command is given beside its own arguments.
 struct Context {
     data: PathBuf,
+    store: Option<String>,
     json: bool,
 }
 
@@ -131,27 +153,49 @@ impl Context {
     }
 }
 
-/// An opened data directory with its store.
+/// An opened data directory with the store.
 struct Opened {
     data: DataDir,
     store: Arc<dyn Store>,
+    /// Whether other hosts may share the store.
+    shared: bool,
 }
 
 impl Opened {
-    fn new(context: &Context) -> Result<Self> {
+    async fn new(context: &Context) -> Result<Self> {
         let data = DataDir::open(&context.data).or_fail()?;
-        let store = SqliteStore::open(&data.database()).or_fail()?;
-        Ok(Self { data, store: Arc::new(store) })
-    }
-
-    /// The right to do runs; none while another process has it.
-    fn lock(&self) -> Result<Option<WorkLock>> {
-        self.data.lock().or_fail()
+        match &context.store {
+            None => {
+                let store = SqliteStore::open(&data.database()).or_fail()?;
+                Ok(Self { data, store: Arc::new(store), shared: false })
+            }
+            Some(url) => {
+                let store = PostgresStore::open(postgres(url)?).await.or_fail()?;
+                Ok(Self { data, store: Arc::new(store), shared: true })
+            }
+        }
     }
 
     fn service(&self) -> Result<Service> {
-        Service::new(self.data.clone(), self.store.clone()).or_fail()
+        self.service_at(None)
     }
+
+    /// A service that CRMs reach under this address.
+    fn service_at(&self, public_url: Option<String>) -> Result<Service> {
+        Service::new(self.data.clone(), self.store.clone(), public_url).or_fail()
+    }
+}
+
+/// The address of a PostgreSQL database.
+fn postgres(url: &str) -> Result<&str> {
+    if is_postgres_url(url) {
+        return Ok(url);
+    }
+    Err(Failure::from(&StoreError::Broken {
+        place: "the address of --store".to_owned(),
+        message: "it is no address of a PostgreSQL database".to_owned(),
+        todo: "Write it as postgres://user:password@host:5432/database, or leave it out for the embedded store",
+    }))
 }
 
 /// A command's failure: a code and a sentence.
@@ -214,13 +258,17 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<End> {
-    let context = Context { data: cli.data, json: cli.json };
+    let context = Context { data: cli.data, store: cli.store, json: cli.json };
     match cli.command {
         Command::Demo(args) => demo::run(&context, args).await,
-        Command::Serve => serve::run(&context).await,
+        Command::Serve(args) => serve::run(&context, args).await,
         Command::Integration(command) => integration::run(&context, command).await,
         Command::Sync(command) => sync::run(&context, command).await,
         Command::Connector(command) => connector::run(&context, command).await,
+        Command::Deliveries(command) => deliveries::run(&context, command).await,
+        Command::Contact(command) => contact::run(&context, command).await,
+        Command::Status(args) => status::run(&context, args).await,
+        Command::Store(command) => store::run(&context, command).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         // Answered before the runtime was started.
         Command::Completions { .. } => Ok(End::Success),

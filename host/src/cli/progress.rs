@@ -35,7 +35,7 @@ pub async fn watch(store: &dyn Store, id: RunId, json: bool) -> Result<Run> {
 /// How many contacts the last completed run read: where the CRM names no total, about as many again.
 async fn read_last_time(store: &dyn Store, run: &Run) -> Result<Option<u64>> {
     let runs = store.runs(&run.integration, 20).await.or_fail()?;
-    let completed = runs.into_iter().find(|other| other.phase == Phase::Completed);
+    let completed = runs.into_iter().find(|other| other.phase == Phase::Completed && other.kind == run.kind);
     Ok(completed.map(|other| other.counters.read))
 }
 
@@ -209,6 +209,7 @@ mod tests {
 
     fn run(phase: Phase, read: u64, total: Option<u64>) -> Run {
         Run {
+            kind: crate::run::RunKind::FullSync,
             id: RunId(1),
             integration: IntegrationId("acme".into()),
             forced: false,

@@ -1,35 +1,81 @@
-//! `sluice serve`: does full syncs as they are accepted, until it is told to stop.
+//! `sluice serve`: takes what the CRMs send, and works on its share of the integrations, until it is told to
+//! stop.
 
-use super::{Context, End, Opened, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::serving::Serving;
+use super::{Context, End, Opened, OrFail, Result};
 use crate::error::Failure;
+use crate::server::Server;
+
+/// The shortest lease: below it, a busy machine would lose what it holds.
+const SHORTEST_LEASE: u64 = 2;
+
+/// What the command is given.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the CRMs' deliveries are taken. Put a proxy that speaks TLS in front of it.
+    #[arg(long, env = "SLUICE_LISTEN", default_value = "127.0.0.1:7480", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Under which address the CRMs reach this host, or all hosts together: https://sluice.example.com. Without it no
+    /// webhook is set up.
+    #[arg(long, env = "SLUICE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// With a shared store: seconds after which another host takes over what this one held, if it stands still.
+    #[arg(long, env = "SLUICE_LEASE", default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(SHORTEST_LEASE..=600))]
+    lease: u64,
+}
 
 /// Serves until SIGTERM or ctrl-c. Runs that are active then are gone on with at the next start.
-pub async fn run(context: &Context) -> Result<End> {
-    let opened = Opened::new(context)?;
-    let Some(lock) = opened.lock()? else {
-        return Err(Failure {
-            code: "data-dir-in-use".to_owned(),
-            message: format!(
-                "another sluice process works on {}; stop it first, or give this one another --data",
-                context.data.display()
-            ),
-        });
-    };
-    // Runs end with the program's threads, after this function. Until then nobody else may work on them:
-    // the system gives the lock back when the process has ended.
-    std::mem::forget(lock);
-    let service = opened.service()?;
-    context.answer(&serde_json::json!({ "serving": context.data }), || {
+pub async fn run(context: &Context, args: Args) -> Result<End> {
+    if let Some(url) = &args.public_url {
+        check(url)?;
+    }
+    let opened = Arc::new(Opened::new(context).await?);
+    let server = Server::listen(args.listen).await.or_fail()?;
+    let address = server.address;
+    let lease = Duration::from_secs(args.lease);
+    let serving = Serving::start(context, &opened, server, args.public_url.clone(), lease)?;
+    let host = &serving.host;
+    let answer = serde_json::json!({
+        "serving": context.data, "listening": address, "public-url": args.public_url, "host": host,
+    });
+    context.answer(&answer, || {
+        let reached = args.public_url.as_deref().map_or_else(
+            || "no --public-url is given, so no webhook is set up".to_owned(),
+            |url| format!("CRMs reach it at {url}"),
+        );
         format!(
-            "serving {}; ctrl-c stops, and what is interrupted then is gone on with at the next start",
+            "serving {} as {host}, listening on {address}; {reached}; ctrl-c stops, and what is interrupted then is gone \
+             on with at the next start",
             context.data.display()
         )
     });
-    tokio::select! {
-        () = service.serve() => {}
-        () = asked_to_stop() => context.say("stopped"),
-    }
+    asked_to_stop().await;
+    context.say("stopping");
+    serving.stop().await;
+    context.say("stopped");
     Ok(End::Success)
+}
+
+/// An address that CRMs can be given.
+fn check(public_url: &str) -> Result<()> {
+    let wrong = |problem: &str| Failure {
+        code: "public-url-invalid".to_owned(),
+        message: format!("--public-url {problem}; give one such as https://sluice.example.com"),
+    };
+    let url = Url::parse(public_url).map_err(|_| wrong("is no address"))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
+        return Err(wrong("is no address of a web server"));
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(wrong("has a user, a query or a fragment"));
+    }
+    Ok(())
 }
 
 async fn asked_to_stop() {

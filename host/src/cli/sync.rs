@@ -1,19 +1,19 @@
 //! `sluice sync`: full syncs.
 //!
-//! A run is accepted in the store first. If no other process holds the data directory, this one does
+//! A run is accepted in the store first. If no other process works on the integration, this one does
 //! the run; otherwise that one does, and this one watches.
 
 use std::convert::Infallible;
 use std::io::IsTerminal as _;
-use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::hold::hold_or_wait;
 use super::{Context, End, Opened, OrFail, Result, output, progress, table};
 use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
-use crate::run::{Outcome, Phase, Run, RunId};
+use crate::run::{Outcome, Phase, Run, RunId, RunKind, RunOrder};
 use crate::store::StoreError;
 
 /// How many contacts are taken from the store at once, when they are listed.
@@ -22,8 +22,8 @@ const TAKE: u32 = 500;
 /// How many are listed on a terminal, where more would push the result table out of sight.
 const FEW: u32 = 50;
 
-/// How often is looked whether a run that another process does has ended, or that process has.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How many runs are listed.
+const LISTED: u32 = 100;
 
 /// What can be done with full syncs.
 #[derive(Debug, Subcommand)]
@@ -54,7 +54,7 @@ pub enum Command {
         /// Which run; left out: the last.
         #[arg(long)]
         run: Option<i64>,
-        /// List contacts of this outcome instead of the rejected ones: created, updated, unchanged, excluded or rejected.
+        /// List contacts of this outcome instead of the rejected ones: created, updated, unchanged, excluded, rejected or deleted.
         #[arg(long, value_parser = outcome)]
         outcome: Option<Outcome>,
         /// List at most this many contacts, and as many discarded records; left out: 50 on a terminal,
@@ -62,7 +62,7 @@ pub enum Command {
         #[arg(long)]
         limit: Option<u32>,
     },
-    /// List an integration's full syncs, the newest first.
+    /// List an integration's full syncs and daily runs, the newest first.
     List {
         /// Which integration.
         integration: String,
@@ -78,20 +78,20 @@ fn outcome(text: &str) -> std::result::Result<Outcome, String> {
 
 /// Runs the command.
 pub async fn run(context: &Context, command: Command) -> Result<End> {
-    let opened = Opened::new(context)?;
+    let opened = Opened::new(context).await?;
     match command {
         Command::Start { integration, forced } => {
             start(context, &opened, &IntegrationId(integration), forced).await
         }
         Command::Watch { integration } => {
-            let id = active(&opened, &IntegrationId(integration)).await?;
-            let run = follow(context, &opened, id, false).await?;
+            let run = active(&opened, &IntegrationId(integration)).await?;
+            let run = follow(context, &opened, &run, false).await?;
             finish(context, &opened, &run).await
         }
         Command::Cancel { integration } => {
-            let id = active(&opened, &IntegrationId(integration)).await?;
-            opened.store.request_cancel(id).await.or_fail()?;
-            let run = follow(context, &opened, id, false).await?;
+            let run = active(&opened, &IntegrationId(integration)).await?;
+            opened.store.request_cancel(run.id).await.or_fail()?;
+            let run = follow(context, &opened, &run, false).await?;
             // That it is cancelled is what was asked for.
             finish(context, &opened, &run).await.map(|_| End::Success)
         }
@@ -108,7 +108,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         }
         Command::List { integration } => {
             let integration = opened.integration(&IntegrationId(integration)).await?;
-            let runs = opened.store.runs(&integration.id, 100).await.or_fail()?;
+            let runs = opened.store.runs(&integration.id, LISTED).await.or_fail()?;
             if runs.is_empty() {
                 context.say(&none_yet(&integration.id));
             }
@@ -122,37 +122,28 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
 
 async fn start(context: &Context, opened: &Opened, integration: &IntegrationId, forced: bool) -> Result<End> {
     opened.integration(integration).await?;
-    let run = opened.store.accept_run(integration, forced).await.or_fail()?;
-    let run = follow(context, opened, run.id, true).await?;
+    let run = opened.store.accept_run(integration, RunOrder::FullSync { forced }).await.or_fail()?;
+    let run = follow(context, opened, &run, true).await?;
     finish(context, opened, &run).await
 }
 
 /// Sees a run to its end: does it here unless another process does. `ours`: ctrl-c cancels the run.
-pub async fn follow(context: &Context, opened: &Opened, id: RunId, ours: bool) -> Result<Run> {
+pub async fn follow(context: &Context, opened: &Opened, run: &Run, ours: bool) -> Result<Run> {
+    let id = run.id;
     let watching = progress::watch(opened.store.as_ref(), id, context.json);
     tokio::select! {
-        both = futures::future::try_join(do_it(context, opened, id), watching) => both.map(|((), run)| run),
+        both = futures::future::try_join(do_it(context, opened, run), watching) => both.map(|((), run)| run),
         Err(failure) = cancel_on_ctrl_c(context, opened, id), if ours => Err(failure),
     }
 }
 
-/// Does a run, unless a process that holds the data folder does. That one may end before the run does, or
-/// may be there for another integration's run only: so it is looked again.
-async fn do_it(context: &Context, opened: &Opened, id: RunId) -> Result<()> {
-    let mut told = false;
-    loop {
-        if let Some(_lock) = opened.lock()? {
-            return opened.service()?.execute(id).await.or_fail().map(|_| ());
-        }
-        if !told {
-            context.say("another sluice process works on this data folder; this command watches");
-            told = true;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-        if !opened.store.run(id).await.or_fail()?.phase.is_active() {
-            return Ok(());
-        }
-    }
+/// Does a run, unless another process does.
+async fn do_it(context: &Context, opened: &Opened, run: &Run) -> Result<()> {
+    let has_ended = || async { Ok(!opened.store.run(run.id).await.or_fail()?.phase.is_active()) };
+    let Some(hold) = hold_or_wait(context, opened, &run.integration, has_ended).await? else { return Ok(()) };
+    let done = opened.service()?.execute(run.id, &hold).await.or_fail();
+    hold.release().await.or_fail()?;
+    done.map(|_| ())
 }
 
 async fn cancel_on_ctrl_c(context: &Context, opened: &Opened, id: RunId) -> Result<Infallible> {
@@ -196,10 +187,12 @@ pub async fn finish(context: &Context, opened: &Opened, run: &Run) -> Result<End
 
 /// The result table of a run, with the reasons.
 pub async fn summary(opened: &Opened, run: &Run) -> Result<()> {
-    let mut counters = run.counters;
+    let counters = run.counters;
     let mut rows: Vec<Vec<String>> = vec![vec!["read".into(), table::number(counters.read)]];
-    for outcome in Outcome::ALL {
-        rows.push(vec![outcome.as_str().to_owned(), table::number(*counters.of(outcome))]);
+    // Only the lane and daily runs take anybody out.
+    let shown = |outcome: &Outcome| *outcome != Outcome::Deleted || counters.deleted > 0;
+    for outcome in Outcome::ALL.into_iter().filter(shown) {
+        rows.push(vec![outcome.as_str().to_owned(), table::number(*counters.clone().of(outcome))]);
     }
     if counters.pending() > 0 {
         rows.push(vec!["not written".into(), table::number(counters.pending())]);
@@ -290,7 +283,8 @@ pub fn one_line(run: &Run) -> String {
     let time = run.ended_at.map_or_else(String::new, |ended| format!(" in {:.1} s", seconds(ended)));
     let counters = run.counters;
     format!(
-        "{}{time}, {} read, {} written, {} rejected, accepted {}",
+        "{}{}{time}, {} read, {} written, {} rejected, accepted {}",
+        if run.kind == RunKind::Daily { "daily run, " } else { "" },
         run.phase.as_str(),
         table::number(counters.read),
         table::number(counters.created + counters.updated),
@@ -299,15 +293,12 @@ pub fn one_line(run: &Run) -> String {
     )
 }
 
+/// The last full sync.
 async fn last(opened: &Opened, integration: &IntegrationId) -> Result<Run> {
     opened.integration(integration).await?;
-    opened
-        .store
-        .runs(integration, 1)
-        .await
-        .or_fail()?
-        .into_iter()
-        .next()
+    let runs = opened.store.runs(integration, LISTED).await.or_fail()?;
+    runs.into_iter()
+        .find(|run| run.kind == RunKind::FullSync)
         .ok_or_else(|| Failure { code: "run-none".to_owned(), message: none_yet(integration) })
 }
 
@@ -325,11 +316,11 @@ async fn one(opened: &Opened, integration: &IntegrationId, id: RunId) -> Result<
     Ok(run)
 }
 
-async fn active(opened: &Opened, integration: &IntegrationId) -> Result<RunId> {
-    let run = last(opened, integration).await?;
-    if run.phase.is_active() {
-        return Ok(run.id);
+async fn active(opened: &Opened, integration: &IntegrationId) -> Result<Run> {
+    if let Some(run) = opened.store.active_run(integration).await.or_fail()? {
+        return Ok(run);
     }
+    let run = last(opened, integration).await?;
     Err(Failure {
         code: "run-not-active".to_owned(),
         message: format!("{integration} has no active full sync; the last one: {}", one_line(&run)),

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 use wasmtime::component::Instance;
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -28,6 +29,8 @@ pub(super) struct Call {
     limits: Arc<Limits>,
     store: Store<CallState>,
     span: tracing::Span,
+    /// Behind the store, so that it is given back after the store's memory was.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Call {
@@ -43,7 +46,7 @@ impl Call {
         store.set_hostcall_fuel(limits.size(Limit::ResultBytes));
         store.epoch_deadline_callback(CallState::on_tick);
         store.set_epoch_deadline(1);
-        Self { name, bound: bound.clone(), limits: Arc::clone(limits), store, span }
+        Self { name, bound: bound.clone(), limits: Arc::clone(limits), store, span, room: None }
     }
 
     /// Runs `work` on a fresh instance. `work` gets what it needs to find its function and call it.
@@ -51,6 +54,9 @@ impl Call {
         mut self,
         work: impl for<'a> FnOnce(&'a mut Store<CallState>, &'a Instance, &'a Bound) -> Answer<'a, T>,
     ) -> Result<T, CallError> {
+        // Waiting for room is not the component's time. Nobody closes the room; were it closed, the
+        // allocation of the instance would say that there is none.
+        self.room = Arc::clone(&self.bound.room).acquire_owned().await.ok();
         let span = self.span.clone();
         async {
             let (pre, wall) = (self.bound.pre.clone(), self.limits.time(Limit::WallMs));

@@ -1,9 +1,9 @@
-//! The catalogue: the component files that integrations use, each kept under its digest.
+//! The names of components: each is known by its digest.
 //!
 //! An integration in the store names `sha256:<digest>`, so that a file that changes where it came from
-//! changes nothing here, and what runs is what was applied.
+//! changes nothing here, and what runs is what was applied. Where the components are kept is the store's
+//! affair.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -26,20 +26,12 @@ pub enum CatalogueError {
     /// Not of the form `sha256:<64 hex digits>`.
     #[error("`{0}` names no component; it is written sha256:<64 hex digits>")]
     Name(String),
-    /// Not in the catalogue.
-    #[error("the component {0} is not in the catalogue; apply the integration again with its connector file")]
+    /// Not in the store.
+    #[error("the component {0} is not in the store; apply the integration again with its connector file")]
     Missing(String),
-    /// The file is not what its name says.
-    #[error("the component {0} is damaged on disk; apply the integration again with its connector file")]
+    /// What is kept is not what its name says.
+    #[error("the component {0} is damaged in the store; apply the integration again with its connector file")]
     Damaged(String),
-    /// The directory cannot be used.
-    #[error("the catalogue {path} cannot be used: {error}; check that it may be written and has room")]
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
 }
 
 impl ErrorCode for CatalogueError {
@@ -49,61 +41,33 @@ impl ErrorCode for CatalogueError {
             Self::Name(_) => "catalogue-name",
             Self::Missing(_) => "catalogue-missing",
             Self::Damaged(_) => "catalogue-damaged",
-            Self::Directory { .. } => "catalogue-directory",
         }
     }
 }
 
-/// A directory of components.
-#[derive(Debug, Clone)]
-pub struct Catalogue {
-    directory: PathBuf,
+/// Reads a component file; its name, `sha256:<digest>`, and its bytes.
+///
+/// # Errors
+/// [`CatalogueError::File`].
+pub fn read_component(path: &Path) -> Result<(String, Vec<u8>), CatalogueError> {
+    let wasm = std::fs::read(path).map_err(|error| CatalogueError::File { path: path.to_owned(), error })?;
+    Ok((format!("sha256:{}", hex::encode(Sha256::digest(&wasm))), wasm))
 }
 
-impl Catalogue {
-    /// Opens the directory, making it where it is not there.
-    pub fn new(directory: &Path) -> Result<Self, CatalogueError> {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| CatalogueError::Directory { path: directory.to_owned(), error })?;
-        Ok(Self { directory: directory.to_owned() })
+/// Checks what was kept under a name.
+///
+/// # Errors
+/// All but [`CatalogueError::File`].
+pub fn check_component(name: &str, kept: Option<Vec<u8>>) -> Result<Vec<u8>, CatalogueError> {
+    let digest = name
+        .strip_prefix("sha256:")
+        .filter(|digest| digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        .ok_or_else(|| CatalogueError::Name(name.to_owned()))?;
+    let wasm = kept.ok_or_else(|| CatalogueError::Missing(name.to_owned()))?;
+    if hex::encode(Sha256::digest(&wasm)) != digest {
+        return Err(CatalogueError::Damaged(name.to_owned()));
     }
-
-    /// Keeps a copy of a component file. Its name from now on: `sha256:<digest>`.
-    pub fn put(&self, path: &Path) -> Result<String, CatalogueError> {
-        let wasm =
-            std::fs::read(path).map_err(|error| CatalogueError::File { path: path.to_owned(), error })?;
-        let digest = hex::encode(Sha256::digest(&wasm));
-        let kept = tempfile::NamedTempFile::new_in(&self.directory).and_then(|mut file| {
-            file.write_all(&wasm)?;
-            file.as_file().sync_all()?;
-            file.persist(self.file(&digest)).map_err(|error| error.error)?;
-            Ok(())
-        });
-        kept.map_err(|error| CatalogueError::Directory { path: self.directory.clone(), error })?;
-        Ok(format!("sha256:{digest}"))
-    }
-
-    /// The bytes of a component by its name, `sha256:<digest>`.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>, CatalogueError> {
-        let digest = name
-            .strip_prefix("sha256:")
-            .filter(|digest| {
-                digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            })
-            .ok_or_else(|| CatalogueError::Name(name.to_owned()))?;
-        let wasm = std::fs::read(self.file(digest)).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => CatalogueError::Missing(name.to_owned()),
-            _ => CatalogueError::Directory { path: self.directory.clone(), error },
-        })?;
-        if hex::encode(Sha256::digest(&wasm)) != digest {
-            return Err(CatalogueError::Damaged(name.to_owned()));
-        }
-        Ok(wasm)
-    }
-
-    fn file(&self, digest: &str) -> PathBuf {
-        self.directory.join(format!("{digest}.wasm"))
-    }
+    Ok(wasm)
 }
 
 #[cfg(test)]
@@ -111,27 +75,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_is_found_by_its_digest_and_no_other_way() {
+    fn a_component_is_known_by_its_digest_and_no_other_way() {
         let directory = tempfile::tempdir().unwrap();
-        let catalogue = Catalogue::new(&directory.path().join("components")).unwrap();
         let path = directory.path().join("lime.wasm");
         std::fs::write(&path, b"bytes").unwrap();
-        let name = catalogue.put(&path).unwrap();
-        assert_eq!(catalogue.put(&path).unwrap(), name);
-        std::fs::write(&path, b"others").unwrap();
-        assert_eq!(catalogue.read(&name).unwrap(), b"bytes");
+        let (name, wasm) = read_component(&path).unwrap();
+        assert_eq!(check_component(&name, Some(wasm)).unwrap(), b"bytes");
 
         let digest = name.strip_prefix("sha256:").unwrap();
-        let missing = format!("sha256:{}", "0".repeat(64));
-        for (name, code) in [
-            (missing.as_str(), "catalogue-missing"),
-            (digest, "catalogue-name"),
-            ("sha256:../../etc/passwd", "catalogue-name"),
+        for (name, kept, code) in [
+            (name.as_str(), None, "catalogue-missing"),
+            (name.as_str(), Some(b"others".to_vec()), "catalogue-damaged"),
+            (digest, None, "catalogue-name"),
+            ("sha256:../../etc/passwd", None, "catalogue-name"),
         ] {
-            assert_eq!(catalogue.read(name).unwrap_err().code(), code, "{name}");
+            assert_eq!(check_component(name, kept).unwrap_err().code(), code, "{name}");
         }
-        std::fs::write(catalogue.file(digest), b"damaged").unwrap();
-        assert_eq!(catalogue.read(&name).unwrap_err().code(), "catalogue-damaged");
-        assert_eq!(catalogue.put(&directory.path().join("none")).unwrap_err().code(), "catalogue-file");
+        assert_eq!(read_component(&directory.path().join("none")).unwrap_err().code(), "catalogue-file");
     }
 }

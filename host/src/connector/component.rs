@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
 use super::bindings::exported::{connector, contacts, deliveries, overviews};
@@ -94,6 +95,8 @@ impl std::fmt::Debug for Connector {
 #[derive(Clone)]
 pub(super) struct Bound {
     pub(super) pre: InstancePre<CallState>,
+    /// The engine's room for calls, which all its connectors share.
+    pub(super) room: Arc<Semaphore>,
     pub(super) connector: connector::GuestIndices,
     pub(super) contacts: contacts::GuestIndices,
     pub(super) deliveries: Option<deliveries::GuestIndices>,
@@ -101,9 +104,14 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    pub(super) fn new(pre: InstancePre<CallState>, names: &[String]) -> Result<Self, LoadError> {
+    pub(super) fn new(
+        pre: InstancePre<CallState>,
+        names: &[String],
+        room: Arc<Semaphore>,
+    ) -> Result<Self, LoadError> {
         let has = |interface: &str| names.iter().any(|name| interface_of(name) == Some(interface));
         Ok(Self {
+            room,
             connector: connector::GuestIndices::new(&pre).map_err(|error| mismatch("connector", &error))?,
             contacts: contacts::GuestIndices::new(&pre).map_err(|error| mismatch("contacts", &error))?,
             deliveries: has("deliveries")

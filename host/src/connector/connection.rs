@@ -11,12 +11,13 @@ use super::bindings::exported::contacts;
 use super::bindings::exported::deliveries as told;
 use super::call::{Call, misfit};
 use super::component::Connector;
-use super::convert::{self, Bounds, Change, Members, Misfit, Overview, Proof};
+use super::convert::{self, Bounds, Members, Misfit, Overview, Proof};
 use super::environment::Environment;
 use super::error::{CallError, OpenError};
 use super::limits::{Limit, Limits};
 use super::opening;
 use super::state::Purpose;
+use crate::change::{Change, Delivery};
 use crate::contact::{ConsentInfo, Contact, ContactId, Cursor, FieldInfo, Page};
 use crate::integration::{Grant, IntegrationId};
 
@@ -34,17 +35,6 @@ pub struct ConnectionSettings {
     pub grant: Grant,
     /// Limits of each call.
     pub limits: Limits,
-}
-
-/// One real-time request of the CRM, as it came.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// Its headers, in order.
-    pub headers: Vec<(String, String)>,
-    /// What is behind the `?`, undecoded.
-    pub query: String,
-    /// Its body.
-    pub body: Vec<u8>,
 }
 
 /// A connection, ready for calls. Clones share it; calls may run side by side.
@@ -105,6 +95,12 @@ impl Connection {
     pub fn open(connector: &Connector, settings: ConnectionSettings) -> Result<Self, OpenError> {
         let environment = Arc::new(opening::environment(connector, settings)?);
         Ok(Self { connector: connector.clone(), environment })
+    }
+
+    /// Checks what was written as `open` does, but of the secrets only their names: for where they cannot
+    /// be read yet.
+    pub fn check_unread(connector: &Connector, settings: &ConnectionSettings) -> Result<(), OpenError> {
+        opening::check_unread(connector, settings)
     }
 
     /// The connector behind it.

@@ -18,6 +18,7 @@ use super::error::SaidKind;
 use super::limits::{Limit, Limits};
 use super::pace::RateLimit;
 use super::redact::Redactor;
+use crate::change::Change;
 use crate::contact::{
     Channel, Choice, Consent, ConsentInfo, Contact, ContactId, Cursor, Discard, DiscardReason, FieldInfo,
     FieldType, Page, Value,
@@ -34,21 +35,6 @@ pub(super) enum Misfit {
 
 fn wrong<T>(field: impl Into<String>, problem: &'static str) -> Result<T, Misfit> {
     Err(Misfit::Wrong(field.into(), problem))
-}
-
-/// What a connector decoded from a delivery, or saw changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// The contact is there and looks like this.
-    Upserted(Contact),
-    /// Something about the contact changed: read it again.
-    Touched(ContactId),
-    /// It is gone.
-    Deleted(ContactId),
-    /// One consent of a contact changed.
-    Consented(ContactId, Consent),
-    /// Nothing can be done with it.
-    Discarded(Discard),
 }
 
 /// One of the CRM's own lists of people.
@@ -320,13 +306,20 @@ pub(super) fn changes(told: Vec<types::Change>, redactor: &Redactor) -> Result<V
     told.into_iter().enumerate().map(one).collect()
 }
 
+/// Bytes of a delivery's id: it is a key of the store.
+const DELIVERY_ID: usize = 500;
+
 pub(super) fn proof(told: deliveries::Proof) -> Result<Proof, Misfit> {
     let sent_at = match told.sent_at.map(|seconds| i64::try_from(seconds).map(Timestamp::from_second)) {
         None => None,
         Some(Ok(Ok(moment))) => Some(moment),
         Some(_) => return wrong("sent-at", "is beyond every calendar"),
     };
-    Ok(Proof { id: told.id, sent_at })
+    let id = told.id.filter(|id| !id.is_empty());
+    if id.as_ref().is_some_and(|id| id.len() > DELIVERY_ID || id.chars().any(char::is_control)) {
+        return wrong("id", "is too long, or holds control characters");
+    }
+    Ok(Proof { id, sent_at })
 }
 
 pub(super) fn overviews(told: Vec<overviews::Overview>) -> Result<Vec<Overview>, Misfit> {

@@ -1,12 +1,13 @@
 //! The engine: one for a process. It turns a file into a connector.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use wasmtime::Config;
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
 use super::bindings::Full;
 use super::call::Call;
@@ -19,7 +20,7 @@ use super::outbound::Clients;
 use super::pace::Pace;
 use super::precompiled::Precompiled;
 use super::session::Sessions;
-use super::state::{CallState, Purpose, TICK};
+use super::state::{CallState, INSTANCES, MEMORIES, Purpose, TABLE_ENTRIES, TABLES, TICK};
 
 /// Loads connectors. Clones share everything: compiled code, connections to CRMs, rate limits, sessions.
 #[derive(Clone)]
@@ -29,8 +30,11 @@ struct Inner {
     engine: wasmtime::Engine,
     linker: Linker<CallState>,
     precompiled: Precompiled,
+    room: Arc<Semaphore>,
     limits: Arc<Limits>,
     shared: Arc<Shared>,
+    /// By digest.
+    loaded: Mutex<HashMap<String, Connector>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -43,8 +47,38 @@ fn host(error: impl std::fmt::Display) -> LoadError {
     LoadError::Host(error.to_string())
 }
 
+/// Calls that may run at the same time, of all integrations together. One more waits.
+const CALLS: usize = 512;
+
+/// Bytes of an instance's memory, and of its tables, that stay in place for the next one, cleaned: to give them
+/// back and take them again costs more than most calls do.
+const KEPT: usize = 2 << 20;
+
+/// Room for all calls is set aside at the start, so that none has to ask the system for it.
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    pool.total_component_instances(count(CALLS))
+        .total_stacks(count(CALLS))
+        .total_core_instances(count(CALLS * INSTANCES))
+        .total_memories(count(CALLS * MEMORIES))
+        .total_tables(count(CALLS * TABLES))
+        .max_core_instances_per_component(count(INSTANCES))
+        .max_memories_per_component(count(MEMORIES))
+        .max_tables_per_component(count(TABLES))
+        .max_memories_per_module(count(MEMORIES))
+        .max_tables_per_module(count(TABLES))
+        .table_elements(TABLE_ENTRIES)
+        .linear_memory_keep_resident(KEPT)
+        .table_keep_resident(KEPT)
+        .async_stack_keep_resident(KEPT)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
 fn config() -> Config {
     let mut config = Config::new();
+    config.allocation_strategy(pool());
     config.wasm_component_model(true);
     config.epoch_interruption(true);
     // The contract is synchronous: without concurrency, instantiation and calls take half the time.
@@ -74,9 +108,16 @@ impl Engine {
             engine,
             linker,
             precompiled,
+            room: Arc::new(Semaphore::new(CALLS)),
             limits: Arc::new(limits),
             shared: Arc::new(shared),
+            loaded: Mutex::default(),
         })))
+    }
+
+    /// A connector that was loaded before, by the digest of its file.
+    pub fn loaded(&self, digest: &str) -> Option<Connector> {
+        self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
     /// Loads a connector from the bytes of its file: checks that it is one and of which version, compiles
@@ -88,7 +129,7 @@ impl Engine {
         let names = check_world(&component)?;
         let pre =
             self.0.linker.instantiate_pre(&component).map_err(|error| mismatch("the imports", &error))?;
-        let bound = Bound::new(pre, &names)?;
+        let bound = Bound::new(pre, &names, Arc::clone(&self.0.room))?;
         let described = Call::new("describe", &bound, Purpose::Describe, &self.0.limits)
             .describe()
             .await
@@ -107,7 +148,10 @@ impl Engine {
             digest,
             "connector loaded"
         );
-        Ok(Connector(Arc::new(Loaded { digest, description, bound, shared: Arc::clone(&self.0.shared) })))
+        let shared = Arc::clone(&self.0.shared);
+        let connector = Connector(Arc::new(Loaded { digest: digest.clone(), description, bound, shared }));
+        self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, connector.clone());
+        Ok(connector)
     }
 
     /// Compiling takes all of a processor for a while, so it does not take one of the runtime's threads.

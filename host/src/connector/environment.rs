@@ -11,7 +11,7 @@ use super::egress::Origin;
 use super::limits::Limits;
 use super::outbound::Clients;
 use super::pace::{Pace, RateLimit};
-use super::redact::Redactor;
+use super::redact::{Hidden, Redactor};
 use super::session::{Session, Sessions};
 use crate::integration::IntegrationId;
 use crate::reach::Network;
@@ -28,6 +28,8 @@ pub(super) struct Environment {
     pub(super) integration: IntegrationId,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) secrets: BTreeMap<String, SecretString>,
+    /// The secrets, as they must not be seen.
+    pub(super) hidden: Hidden,
     pub(super) origins: BTreeSet<Origin>,
     pub(super) network: Network,
     pub(super) limits: Arc<Limits>,
@@ -44,9 +46,7 @@ impl Environment {
     /// What must not be seen: the secrets, and what the session holds; a token is as secret as what
     /// bought it.
     pub(super) fn redactor(&self) -> Redactor {
-        let redactor = Redactor::new(self.secrets.values().map(SecretString::expose_secret));
-        self.session.values().iter().for_each(|value| redactor.add(value));
-        redactor
+        Redactor::new([self.hidden.clone(), self.session.hidden()])
     }
 
     /// The value of a secret.

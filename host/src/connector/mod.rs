@@ -31,10 +31,10 @@ mod state;
 mod stop;
 mod words;
 
-pub use catalogue::{Catalogue, CatalogueError};
+pub use catalogue::{CatalogueError, check_component, read_component};
 pub use component::{Connector, Description, Exports, PACKAGE, VERSION};
-pub use connection::{Connection, ConnectionSettings, Delivery};
-pub use convert::{Change, Members, Overview, Proof};
+pub use connection::{Connection, ConnectionSettings};
+pub use convert::{Members, Overview, Proof};
 pub use engine::Engine;
 pub use error::{CallError, LoadError, NextStep, OpenError, SaidKind};
 pub use limits::{Limit, Limits, LimitsError};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,7 @@ use super::connection::ConnectionSettings;
 use super::egress::Origin;
 use super::environment::{Environment, PREVIOUS};
 use super::error::OpenError;
+use super::redact::Hidden;
 use crate::reach::Network;
 
 pub(super) fn environment(
@@ -26,13 +27,14 @@ pub(super) fn environment(
     let description = connector.description();
     let schema = Schema { integration: &given.integration.0, schema: &description.settings_schema };
     schema.check_secrets(&given)?;
-    schema.check_settings(&given)?;
+    schema.check_settings(&given, Secrets::Read)?;
     let settings = schema.texts(&given.settings);
     let origins = origins(&description.origins, &settings, &given)?;
     let session = connector.0.shared.sessions.of(&given.integration, &revision(connector, &given, &settings));
     Ok(Environment {
         integration: given.integration,
         settings,
+        hidden: Hidden::new(given.secrets.values().map(SecretString::expose_secret)),
         secrets: given.secrets,
         origins,
         network: Network::new(given.grant.private_network),
@@ -41,6 +43,23 @@ pub(super) fn environment(
         session,
         shared: Arc::clone(&connector.0.shared),
     })
+}
+
+/// Checks what was written where secrets cannot be read: of them, only the names are looked at.
+pub(super) fn check_unread(connector: &Connector, given: &ConnectionSettings) -> Result<(), OpenError> {
+    let description = connector.description();
+    let schema = Schema { integration: &given.integration.0, schema: &description.settings_schema };
+    schema.check_secrets(given)?;
+    schema.check_settings(given, Secrets::OnlyNamed)?;
+    origins(&description.origins, &schema.texts(&given.settings), given)?;
+    Ok(())
+}
+
+/// Whether the secrets' values are the real ones.
+#[derive(PartialEq, Eq)]
+enum Secrets {
+    Read,
+    OnlyNamed,
 }
 
 struct Schema<'a> {
@@ -91,7 +110,7 @@ impl Schema<'_> {
     }
 
     /// Secrets take part by name, because a schema requires them like any other property.
-    fn check_settings(&self, given: &ConnectionSettings) -> Result<(), OpenError> {
+    fn check_settings(&self, given: &ConnectionSettings, values: Secrets) -> Result<(), OpenError> {
         let secrets = given.secrets.iter().filter(|(name, _)| !name.ends_with(PREVIOUS));
         let secrets =
             secrets.map(|(name, value)| (name.clone(), Json::String(value.expose_secret().to_owned())));
@@ -99,11 +118,15 @@ impl Schema<'_> {
         let all = Json::Object(settings.chain(secrets).collect::<Map<_, _>>());
         // The schema was checked when the connector was loaded.
         let Ok(validator) = jsonschema::validator_for(self.schema) else { return Ok(()) };
-        let Some(wrong) = validator.iter_errors(&all).next() else { return Ok(()) };
-        let path = wrong.instance_path().to_string();
-        let place = path.trim_start_matches('/').to_owned();
+        let place = |path: String| path.trim_start_matches('/').to_owned();
+        let of_secret = |place: &str| self.is_secret(place.split('/').next().unwrap_or_default());
+        let counts = |place: String| values == Secrets::Read || !of_secret(&place);
+        let mut errors = validator.iter_errors(&all);
+        let Some(wrong) = errors.find(|error| counts(place(error.instance_path().to_string()))) else {
+            return Ok(());
+        };
+        let place = place(wrong.instance_path().to_string());
         let problem = wrong.masked_with("its value").to_string();
-        let top = place.split('/').next().unwrap_or_default();
         Err(match wrong.kind() {
             ValidationErrorKind::Required { property } => {
                 let missing = property.as_str().unwrap_or_default();
@@ -120,7 +143,7 @@ impl Schema<'_> {
                     format!("is not one that the connector knows; it knows: {}", known.join(", ")),
                 )
             }
-            _ if self.is_secret(top) => self.secret(top, format!("does not fit: {problem}")),
+            _ if of_secret(&place) => self.secret(&place, format!("does not fit: {problem}")),
             _ => self.setting(&place, format!("does not fit: {problem}")),
         })
     }

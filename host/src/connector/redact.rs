@@ -5,7 +5,7 @@
 //! base64 and percent-encoded. It errs on the side of replacing too much: a log line without a number
 //! is still of use. Names of people cannot be recognised; they are the connector's to keep out.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,47 +18,60 @@ const SHORTEST_SECRET: usize = 4;
 /// Room for an address or a number that a cut would leave half behind.
 const LONGEST_ADDRESS: usize = 512;
 
+/// Values that must not be seen, in every form in which they might be. Made once for all calls of a connection.
+#[derive(Clone, Default)]
+pub(super) struct Hidden(Arc<[Zeroizing<String>]>);
+
+impl Hidden {
+    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(secrets.into_iter().flat_map(forms).collect())
+    }
+}
+
+/// How a value might be seen. None for one that is too short.
+fn forms(secret: &str) -> impl Iterator<Item = Zeroizing<String>> {
+    let is_long_enough = secret.len() >= SHORTEST_SECRET;
+    let forms = is_long_enough.then(|| {
+        let percent_encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+        [secret.to_owned(), BASE64.encode(secret), percent_encoded].map(Zeroizing::new)
+    });
+    forms.into_iter().flatten()
+}
+
 /// Replaces what must not be seen.
 #[derive(Default)]
 pub(super) struct Redactor {
-    /// Longest first, so that no secret hides part of a longer one.
-    secrets: Mutex<Vec<Zeroizing<String>>>,
+    hidden: [Hidden; 2],
+    /// What came to it since.
+    more: Mutex<Vec<Zeroizing<String>>>,
 }
 
 impl Redactor {
-    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let redactor = Self::default();
-        secrets.into_iter().for_each(|secret| redactor.add(secret));
-        redactor
+    pub(super) fn new(hidden: [Hidden; 2]) -> Self {
+        Self { hidden, more: Mutex::default() }
     }
 
     /// One more value that must not be seen from now on. It is kept as long as this is.
     pub(super) fn add(&self, secret: &str) {
-        if secret.len() < SHORTEST_SECRET {
-            return;
-        }
-        let mut forms = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        let percent_encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-        for form in [secret.to_owned(), BASE64.encode(secret), percent_encoded].map(Zeroizing::new) {
-            if !forms.contains(&form) {
-                forms.push(form);
-            }
-        }
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        self.more.lock().unwrap_or_else(PoisonError::into_inner).extend(forms(secret));
     }
 
     /// The text on one line, without what must not be seen, and not longer than `longest` bytes. No more
     /// of a long text is looked at than that takes.
     pub(super) fn clean(&self, text: &str, longest: usize) -> String {
-        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        let hidden = self.hidden.iter().flat_map(|hidden| hidden.0.iter());
+        let mut secrets: Vec<&str> = hidden.chain(more.iter()).map(|form| form.as_str()).collect();
+        // The longest first, so that none hides part of a longer one.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         // Behind the cut there may be the half of a secret; as much as that could be is left out again.
         let behind = secrets.first().map_or(0, |longest| longest.len()).saturating_add(LONGEST_ADDRESS);
         let looked_at = before(text, longest.saturating_add(behind));
         let is_cut = looked_at.len() < text.len();
         let mut text: String = looked_at.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        for secret in secrets.iter() {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), "[secret]");
+        for secret in secrets {
+            if text.contains(secret) {
+                text = text.replace(secret, "[secret]");
             }
         }
         let mut text = without_phone_numbers(&without_addresses(&text));
@@ -152,7 +165,7 @@ mod tests {
     use super::*;
 
     fn clean(text: &str) -> String {
-        Redactor::new(["s3cr3t-value/+", "abc"]).clean(text, 1000)
+        Redactor::new([Hidden::new(["s3cr3t-value/+", "abc"]), Hidden::default()]).clean(text, 1000)
     }
 
     #[test]
@@ -192,20 +205,9 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_kept_once() {
-        let redactor = Redactor::default();
-        for _ in 0..3 {
-            redactor.add("s3cr3t-value");
-            redactor.add("alphanumeric");
-        }
-        // The second is its own percent-encoding.
-        assert_eq!(redactor.secrets.lock().unwrap().len(), 5);
-    }
-
-    #[test]
     fn a_long_text_is_cut_before_it_is_cleaned_and_no_half_secret_is_left() {
         let secret = "0123456789abcdef".repeat(500);
-        let redactor = Redactor::new([secret.as_str()]);
+        let redactor = Redactor::new([Hidden::new([secret.as_str()]), Hidden::default()]);
         for offset in 0..2_000 {
             let text = format!("{}{secret}", "a ".repeat(offset * 5));
             let cleaned = redactor.clean(&text, 1_000);

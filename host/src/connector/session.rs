@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::redact::Hidden;
 use crate::integration::IntegrationId;
 
 /// Bytes of keys and values together (`crm-connector.wit`, session).
@@ -24,18 +25,25 @@ struct Kept {
 /// One integration's values.
 #[derive(Default)]
 pub(super) struct Session {
-    values: Mutex<HashMap<String, Kept>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    values: HashMap<String, Kept>,
+    hidden: Hidden,
 }
 
 impl Session {
     pub(super) fn get(&self, key: &str, now: Instant) -> Option<String> {
-        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        values.get(key).filter(|kept| kept.until > now).map(|kept| kept.value.to_string())
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values.get(key).filter(|kept| kept.until > now).map(|kept| kept.value.to_string())
     }
 
     /// Keeps a value, if it fits in at all; whether it is kept.
     pub(super) fn put(&self, key: String, value: &str, ttl: Duration, now: Instant) -> bool {
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Held { values, hidden } = &mut *held;
         values.remove(&key);
         values.retain(|_, kept| kept.until > now);
         let size = key.len() + value.len();
@@ -43,7 +51,7 @@ impl Session {
         if size > CAPACITY || ttl.is_zero() {
             return false;
         }
-        while used(&values) + size > CAPACITY {
+        while used(values) + size > CAPACITY {
             let first = values.iter().min_by_key(|(_, kept)| kept.until).map(|(key, _)| key.clone());
             match first {
                 Some(first) => values.remove(&first),
@@ -51,13 +59,13 @@ impl Session {
             };
         }
         values.insert(key, Kept { value: Zeroizing::new(value.to_owned()), until });
+        *hidden = Hidden::new(values.values().map(|kept| kept.value.as_str()));
         true
     }
 
     /// Every value there is, for the redactor: a token is as secret as what bought it.
-    pub(super) fn values(&self) -> Vec<Zeroizing<String>> {
-        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        values.values().map(|kept| kept.value.clone()).collect()
+    pub(super) fn hidden(&self) -> Hidden {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).hidden.clone()
     }
 }
 

@@ -26,9 +26,12 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// Instances, tables and memories that one call may have: many times what toolchains make of a
 /// connector, and few enough that what the host keeps for each does not matter.
-const INSTANCES: usize = 100;
-const TABLES: usize = 100;
-const MEMORIES: usize = 20;
+pub(super) const INSTANCES: usize = 30;
+pub(super) const TABLES: usize = 30;
+pub(super) const MEMORIES: usize = 4;
+
+/// Entries of one table. The limit `table-entries` holds for all of a call's together.
+pub(super) const TABLE_ENTRIES: usize = 100_000;
 
 /// WASI's resources, such as clocks waited for, that the host may hold for a call at once.
 const RESOURCES: usize = 10_000;

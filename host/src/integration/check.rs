@@ -54,7 +54,35 @@ impl Integration {
                 return refuse(key, "must be at least 1");
             }
         }
+        if !(1..=100_000).contains(&self.apsis.requests_per_second) {
+            return refuse("apsis.requests-per-second", "must be from 1 to 100000; APSIS One allows 100");
+        }
+        self.check_real_time()?;
         self.check_rows()
+    }
+
+    fn check_real_time(&self) -> Result<(), IntegrationError> {
+        if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
+            return refuse("time-zone", "is no time zone; give one such as Europe/Stockholm");
+        }
+        let settings = &self.real_time;
+        for (key, number) in [
+            ("real-time.attempts", settings.attempts),
+            ("real-time.accept-within-hours", settings.accept_within_hours),
+            ("real-time.keep-days", settings.keep_days),
+        ] {
+            if number == 0 {
+                return refuse(key, "must be at least 1");
+            }
+        }
+        // Once its id is forgotten, a delivery that somebody recorded would be taken a second time.
+        if settings.accept_within_hours > settings.keep_days.saturating_mul(24) {
+            return refuse(
+                "real-time.accept-within-hours",
+                "must not be longer than deliveries are kept (real-time.keep-days)",
+            );
+        }
+        Ok(())
     }
 
     fn check_rows(&self) -> Result<(), IntegrationError> {

@@ -6,6 +6,7 @@
 
 mod check;
 mod file;
+mod real_time;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ use thiserror::Error;
 
 use crate::contact::Channel;
 use crate::error::ErrorCode;
+
+pub use real_time::{NewContacts, OnDelete, RealTime};
 
 /// An integration's id: lower-case letters, digits and hyphens, at most 64.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +73,10 @@ pub struct ApsisSettings {
     /// Whether the host may reach APSIS One (and its upload host) on loopback and private addresses.
     #[serde(default)]
     pub private_network: bool,
+    /// Requests a second that the account allows this API key: less than 100 where something else uses the
+    /// account, too. Integrations of one key share what they have the same number for.
+    #[serde(default = "requests_per_second")]
+    pub requests_per_second: u32,
 }
 
 impl ApsisSettings {
@@ -78,6 +85,16 @@ impl ApsisSettings {
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.url == other.url && self.section == other.section && self.keyspace == other.keyspace
     }
+}
+
+/// Where most customers of Lime CRM are.
+fn stockholm() -> String {
+    "Europe/Stockholm".to_owned()
+}
+
+/// APSIS One's own limit.
+fn requests_per_second() -> u32 {
+    100
 }
 
 fn crm_keyspace() -> String {
@@ -209,9 +226,15 @@ pub struct Integration {
     /// Consent mappings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consents: Vec<ConsentRow>,
+    /// The time zone of its customer, for what happens at a local time.
+    #[serde(default = "stockholm")]
+    pub time_zone: String,
     /// How full syncs are done.
     #[serde(default)]
     pub sync: SyncSettings,
+    /// How what the CRM sends is taken.
+    #[serde(default)]
+    pub real_time: RealTime,
     /// Limits of one connector call, where they differ from the program's (`host/limits.default.toml`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,

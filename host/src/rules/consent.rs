@@ -29,6 +29,40 @@ pub(super) fn wanted(
         .collect()
 }
 
+/// What single answers say, the contact's other answers being unknown: a subscription that has other sources,
+/// too, may be opted out by one of them, and not opted in.
+pub(super) fn told(
+    rows: &BTreeMap<(TopicId, Channel), BTreeSet<ConsentSource>>,
+    consents: &[crate::contact::Consent],
+) -> Vec<WantedConsent> {
+    let contact = Contact {
+        id: crate::contact::ContactId(String::new()),
+        modified_at: None,
+        fields: BTreeMap::new(),
+        consents: consents.to_vec(),
+    };
+    let mut told = Vec::new();
+    for ((topic, channel), sources) in rows {
+        let is_told = |source: &&ConsentSource| match source {
+            ConsentSource::Consent(name) => {
+                consents.iter().any(|of| of.name == *name && of.channel.is_none_or(|named| named == *channel))
+            }
+            ConsentSource::Field(_) => false,
+        };
+        let answers =
+            sources.iter().filter(is_told).map(|source| answer(source, *channel, &contact, &mut Vec::new()));
+        let all = sources.iter().filter(is_told).count() == sources.len();
+        match answers.reduce(strictest) {
+            None | Some(Answer::Unsaid) => {}
+            Some(Answer::Given(_)) if !all => {}
+            Some(answer) => {
+                told.push(WantedConsent { topic: topic.clone(), channel: *channel, answer });
+            }
+        }
+    }
+    told
+}
+
 fn answer(source: &ConsentSource, channel: Channel, contact: &Contact, left_out: &mut Vec<Reason>) -> Answer {
     match source {
         ConsentSource::Consent(name) => {
@@ -128,5 +162,22 @@ mod tests {
             assert_eq!(strictest(one, other), wanted);
             assert_eq!(strictest(other, one), wanted);
         }
+    }
+
+    #[test]
+    fn a_single_answer_opts_in_only_where_nothing_else_is_asked() {
+        let row = |topic: &str, sources: &[&str]| {
+            let sources = sources.iter().map(|name| ConsentSource::Consent((*name).into())).collect();
+            ((TopicId(topic.into()), Channel::Email), sources)
+        };
+        let rows = BTreeMap::from([row("both", &["a", "b"]), row("one", &["a"]), row("other", &["b"])]);
+        let say =
+            |given| crate::contact::Consent { name: "a".into(), channel: None, given, changed_at: at(1) };
+        let told = |given| -> Vec<(String, Answer)> {
+            told(&rows, &[say(given)]).into_iter().map(|wanted| (wanted.topic.0, wanted.answer)).collect()
+        };
+        let (yes, no) = (Answer::Given(at(1)), Answer::Refused(at(1)));
+        assert_eq!(told(true), [("one".into(), yes)]);
+        assert_eq!(told(false), [("both".into(), no), ("one".into(), no)]);
     }
 }

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use crate::contact::{Channel, Contact, ContactId, Value};
+use crate::contact::{Channel, Consent, Contact, ContactId, Value};
 use crate::error::ErrorCode;
 use crate::integration::{AttributeKind, ConditionRow, OnInvalid};
 use crate::profile::{AttributeId, AttributeValue, Intent, TopicId, WantedConsent};
@@ -239,6 +239,11 @@ impl Rules {
     /// What the consent mappings make of a contact, written or not.
     pub fn consents(&self, contact: &Contact) -> Vec<WantedConsent> {
         consent::wanted(&self.consents, contact, &mut Vec::new())
+    }
+
+    /// What single consents mean, where nothing else is known of the contact.
+    pub fn told_consents(&self, consents: &[Consent]) -> Vec<WantedConsent> {
+        consent::told(&self.consents, consents)
     }
 
     fn intent(&self, contact: &Contact) -> Result<Intent, Reason> {

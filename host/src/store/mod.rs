@@ -1,46 +1,97 @@
-//! What the host remembers: integrations, runs, and the ledger of each contact's last outcome.
+//! What the host remembers: integrations, deliveries and their changes, runs, and the ledger of each
+//! contact's last outcome.
 //!
 //! The store is the only truth: each method is one transaction, on disk when it returns, so that a
 //! host killed at any instruction restarts and goes on. SQL lives behind this trait and nowhere
-//! else. It decides nothing: what a state means is for `sync` to say.
+//! else, written once (`sql`) for two engines: SQLite (`sqlite`), embedded, and PostgreSQL (`postgres`), which
+//! several hosts may share. It decides nothing: what a state means is for `sync` to say.
 
+mod fault;
+mod hosts;
+mod integrations;
+mod postgres;
+mod queue;
+mod runs;
+mod sql;
 mod sqlite;
 
-use std::collections::HashMap;
-
-use async_trait::async_trait;
-
-use crate::contact::{ContactId, Cursor, Discard};
+use crate::change::DeliveryNumber;
+use crate::contact::{Contact, ContactId, Cursor, Discard};
 use crate::error::{ErrorCode, Failure};
-use crate::integration::{Integration, IntegrationId};
-use crate::profile::{Intent, KnownConsent};
-use crate::run::{
-    Batch, Counters, Decided, LedgerEntry, Outcome, Phase, Run, RunContact, RunId, Settled, Staged,
-};
+use crate::integration::IntegrationId;
+use crate::profile::KnownConsent;
+use crate::run::{Decided, Phase, RunId};
 
+pub use hosts::HostStore;
+pub use integrations::IntegrationStore;
+pub use postgres::{PostgresStore, is_postgres_url};
+pub use queue::QueueStore;
+pub use runs::RunStore;
 pub use sqlite::SqliteStore;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The database is full, unreadable or broken.
-    #[error("the store at {path} failed: {message}. Check the disk's free space and the file's permissions")]
+    #[error("the store at {place} failed: {message}. {todo}")]
     Broken {
-        /// The database file.
-        path: String,
+        /// The database's file or address.
+        place: String,
         /// What the database said.
         message: String,
+        /// What to look at.
+        todo: &'static str,
     },
     /// The database is of a newer program.
     #[error(
-        "the store at {path} was written by a newer Sluice ({message}); run that version, or restore a backup"
+        "the store at {place} was written by a newer Sluice ({message}); run that version, or restore a backup"
     )]
     TooNew {
-        /// The database file.
-        path: String,
+        /// The database's file or address.
+        place: String,
         /// Which version it has.
         message: String,
     },
+    /// The database is of an older program, and several hosts may be using it.
+    #[error(
+        "the store at {place} has the schema of an older Sluice ({message}); stop the hosts of that version, and run \
+         `sluice store migrate`"
+    )]
+    TooOld {
+        /// The database's address.
+        place: String,
+        /// Which version it has.
+        message: String,
+    },
+    /// Another host has taken over.
+    #[error(
+        "this host no longer holds {0}: another one has taken it over, and what this one would have written was \
+         refused. Nothing is to be done; if it happens often, look why this host was slow or cut off"
+    )]
+    LeaseLost(IntegrationId),
+    /// A full sync is active: the lane may not write.
+    #[error("the gate of {integration} is closed by run {run}; its changes wait until that has ended")]
+    GateClosed {
+        /// Whose.
+        integration: IntegrationId,
+        /// Which run.
+        run: RunId,
+    },
+    /// There is no such delivery.
+    #[error(
+        "{integration} has no delivery {number}; `sluice deliveries list {integration}` lists those there are"
+    )]
+    NoDelivery {
+        /// Whose.
+        integration: IntegrationId,
+        /// Which.
+        number: DeliveryNumber,
+    },
+    /// It has not ended.
+    #[error(
+        "delivery {0} has not ended yet, so that there is nothing to replay; `sluice status` says what it waits for"
+    )]
+    DeliveryOpen(DeliveryNumber),
     /// There is no such integration.
     #[error("there is no integration {0}; `sluice integration list` names those there are")]
     NoIntegration(IntegrationId),
@@ -76,6 +127,11 @@ impl ErrorCode for StoreError {
         match self {
             Self::Broken { .. } => "store-broken",
             Self::TooNew { .. } => "store-too-new",
+            Self::TooOld { .. } => "store-too-old",
+            Self::LeaseLost(_) => "lease-lost",
+            Self::GateClosed { .. } => "gate-closed",
+            Self::NoDelivery { .. } => "delivery-unknown",
+            Self::DeliveryOpen(_) => "delivery-open",
             Self::NoIntegration(_) => "integration-unknown",
             Self::NoRun(_) => "run-unknown",
             Self::RunActive { .. } => "run-active",
@@ -121,122 +177,21 @@ pub enum RunEnd {
     Cancelled,
 }
 
+/// A contact that waits for the daily run.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    /// Which.
+    pub contact: ContactId,
+    /// Its newest state, where it was pushed and cannot be read again.
+    pub state: Option<Contact>,
+}
+
 /// The store. All methods may be called from many tasks at once.
 ///
-/// A step of a run that has ended is refused with [`StoreError::RunEnded`]. Moments are kept to the
-/// microsecond. A call whose future is dropped may have taken effect.
-#[async_trait]
-pub trait Store: Send + Sync {
-    /// Adds an integration, or replaces the one of the same id. Refused while a run is active, which may
-    /// be gone on with after a crash and must then find what it began with.
-    async fn put_integration(&self, integration: &Integration) -> Result<(), StoreError>;
+/// A method that takes a [`Fence`](crate::hosting::Fence) is refused with [`StoreError::LeaseLost`] once another
+/// host has taken the integration over. A step of a run that has ended is refused with
+/// [`StoreError::RunEnded`]. Moments are kept to the microsecond. A call whose future is dropped may have
+/// taken effect.
+pub trait Store: IntegrationStore + HostStore + QueueStore + RunStore {}
 
-    /// One integration; none if there is none of this id.
-    async fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError>;
-
-    /// All integrations, by id.
-    async fn integrations(&self) -> Result<Vec<Integration>, StoreError>;
-
-    /// Deletes an integration with its runs and ledger. Refused while a run is active.
-    async fn delete_integration(&self, id: &IntegrationId) -> Result<(), StoreError>;
-
-    /// Accepts a full sync. Refused while one is active. Details of all but the last ten runs of
-    /// the integration are dropped.
-    async fn accept_run(&self, integration: &IntegrationId, forced: bool) -> Result<Run, StoreError>;
-
-    /// One run.
-    async fn run(&self, id: RunId) -> Result<Run, StoreError>;
-
-    /// An integration's runs, the newest first.
-    async fn runs(&self, integration: &IntegrationId, limit: u32) -> Result<Vec<Run>, StoreError>;
-
-    /// Every active run, the oldest first: what a restarted host goes on with.
-    async fn active_runs(&self) -> Result<Vec<Run>, StoreError>;
-
-    /// Asks an active run to stop. Without effect on one that has ended.
-    async fn request_cancel(&self, id: RunId) -> Result<(), StoreError>;
-
-    /// Moves a run on to a phase that is active.
-    async fn enter_phase(&self, id: RunId, phase: Phase) -> Result<(), StoreError>;
-
-    /// Reading starts anew: the cursor is cleared, what was decided stays until it is read again.
-    /// Discarded records, which nothing tells apart, are forgotten, since they will come again.
-    async fn restart_reading(&self, id: RunId) -> Result<(), StoreError>;
-
-    /// Stores a page: outcomes into the ledger, writes into the stage, the cursor and the counters,
-    /// all or nothing. Returns the counters after it.
-    async fn commit_page(&self, id: RunId, page: PageCommit) -> Result<Counters, StoreError>;
-
-    /// What is known of these contacts; one never seen is left out.
-    async fn ledger(
-        &self,
-        integration: &IntegrationId,
-        contacts: &[ContactId],
-    ) -> Result<HashMap<ContactId, LedgerEntry>, StoreError>;
-
-    /// For these contacts: intents that runs which have ended may have written since the one that the
-    /// ledger has, in part or as a whole.
-    async fn attempted(
-        &self,
-        integration: &IntegrationId,
-        contacts: &[ContactId],
-    ) -> Result<HashMap<ContactId, Vec<Intent>>, StoreError>;
-
-    /// How many staged contacts have no outcome yet.
-    async fn staged_count(&self, id: RunId) -> Result<u64, StoreError>;
-
-    /// Staged contacts without an outcome, in the order of their ids, after `after` and up to
-    /// `last`, at most `limit`.
-    async fn staged(
-        &self,
-        id: RunId,
-        after: Option<&ContactId>,
-        last: Option<&ContactId>,
-        limit: u32,
-    ) -> Result<Vec<Staged>, StoreError>;
-
-    /// These staged contacts, of those that have no outcome yet.
-    async fn staged_of(&self, id: RunId, contacts: &[ContactId]) -> Result<Vec<Staged>, StoreError>;
-
-    /// Remembers what staged profiles were before this run wrote to them. Contacts that are not
-    /// staged are passed over; what is remembered already stays.
-    async fn note_found(&self, id: RunId, found: Vec<Found>) -> Result<(), StoreError>;
-
-    /// Remembers, for every staged contact of which nothing is known, that no profile was there.
-    async fn note_rest_absent(&self, id: RunId) -> Result<(), StoreError>;
-
-    /// Gives staged contacts their outcomes: ledger, stage and counters, all or nothing. A contact
-    /// that has an outcome already is passed over. Returns the counters after it.
-    async fn settle(&self, id: RunId, settled: Vec<Settled>) -> Result<Counters, StoreError>;
-
-    /// Adds a bulk import, or replaces the one of the same number.
-    async fn put_batch(&self, id: RunId, batch: &Batch) -> Result<(), StoreError>;
-
-    /// The run's bulk imports, by number.
-    async fn batches(&self, id: RunId) -> Result<Vec<Batch>, StoreError>;
-
-    /// Bulk imports that were uploaded by runs that ended before they did: APSIS One may still be working on
-    /// them.
-    async fn imports_left(&self, integration: &IntegrationId) -> Result<Vec<(RunId, Batch)>, StoreError>;
-
-    /// Remembers that an import that was left has ended.
-    async fn end_import_left(&self, id: RunId, number: u32) -> Result<(), StoreError>;
-
-    /// Ends a run. Returns it as it ended.
-    async fn end_run(&self, id: RunId, end: RunEnd) -> Result<Run, StoreError>;
-
-    /// A run's contacts by id, those of one outcome or all, after `after`, at most `limit`.
-    async fn run_contacts(
-        &self,
-        id: RunId,
-        outcome: Option<Outcome>,
-        after: Option<&ContactId>,
-        limit: u32,
-    ) -> Result<Vec<RunContact>, StoreError>;
-
-    /// How often each reason code occurs in a run, by outcome, the most frequent first.
-    async fn reasons(&self, id: RunId) -> Result<Vec<(Outcome, String, u64)>, StoreError>;
-
-    /// A run's discarded records, in the order in which they came, at most `limit`.
-    async fn discards(&self, id: RunId, limit: u32) -> Result<Vec<Discard>, StoreError>;
-}
+impl<T: IntegrationStore + HostStore + QueueStore + RunStore> Store for T {}

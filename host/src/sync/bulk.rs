@@ -16,9 +16,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::contact_steps::plan;
 use super::failure::SyncError;
 use super::line::Line;
-use super::writing::plan;
+use super::work::Work;
 use crate::apsis::{
     ApsisError, ExportFile, ExportedProfile, IMPORTS_AT_ONCE, ImportFile, ImportId, ImportState, Kind, Row,
     compare,
@@ -28,7 +29,7 @@ use crate::error::ErrorCode;
 use crate::integration::IntegrationId;
 use crate::reason::Reason;
 use crate::run::{Batch, BatchState, Outcome, RunId, Settled, Staged};
-use crate::store::{Found, Store};
+use crate::store::Found;
 
 /// Profiles or contacts handled in one transaction.
 const TAKE: u32 = 500;
@@ -59,14 +60,9 @@ pub enum Compared {
 ///
 /// # Errors
 /// When APSIS One refuses the credentials; when the store or the disk fails.
-pub async fn compare_before(
-    store: &dyn Store,
-    line: &Line,
-    run: RunId,
-    forced: bool,
-) -> Result<Compared, SyncError> {
-    let Some(file) = export(line, run).await? else { return Ok(Compared::No) };
-    let mut pages = line.target.export_pages(file, TAKE as usize);
+pub async fn compare_before(work: &Work, run: RunId, forced: bool) -> Result<Compared, SyncError> {
+    let Some(file) = export(&work.line, run).await? else { return Ok(Compared::No) };
+    let mut pages = work.line.target.export_pages(file, TAKE as usize);
     loop {
         let profiles = match pages.next().await {
             Ok(Some(profiles)) => profiles,
@@ -76,7 +72,7 @@ pub async fn compare_before(
                 return Ok(Compared::No);
             }
         };
-        let staged = staged_of(store, run, &profiles).await?;
+        let staged = staged_of(work, run, &profiles).await?;
         let mut found = Vec::new();
         let mut settled = Vec::new();
         for (profile, staged) in pair(profiles, staged) {
@@ -91,10 +87,10 @@ pub async fn compare_before(
                 }
             }
         }
-        store.note_found(run, found).await?;
-        store.settle(run, settled).await?;
+        work.store.note_found(&work.fence, run, found).await?;
+        work.store.settle(&work.fence, run, settled).await?;
     }
-    store.note_rest_absent(run).await?;
+    work.store.note_rest_absent(&work.fence, run).await?;
     Ok(Compared::Yes)
 }
 
@@ -102,15 +98,15 @@ pub async fn compare_before(
 ///
 /// # Errors
 /// As `compare_before`.
-pub async fn import_all(store: &dyn Store, line: &Line, run: RunId) -> Result<(), SyncError> {
-    let batches = store.batches(run).await?;
-    let batches = if batches.is_empty() { choose(store, line, run).await? } else { batches };
+pub async fn import_all(work: &Work, run: RunId) -> Result<(), SyncError> {
+    let batches = work.store.batches(run).await?;
+    let batches = if batches.is_empty() { choose(work, run).await? } else { batches };
     // One file is written at a time: three at once would need thrice the memory, and not be done sooner.
     let pen = Mutex::new(());
     let unfinished = batches.into_iter().filter(|batch| batch.state != BatchState::Ended);
     stream::iter(unfinished)
         .map(Ok)
-        .try_for_each_concurrent(IMPORTS_AT_ONCE, |batch| import_one(store, line, run, batch, &pen).boxed())
+        .try_for_each_concurrent(IMPORTS_AT_ONCE, |batch| import_one(work, run, batch, &pen).boxed())
         .await
 }
 
@@ -118,9 +114,9 @@ pub async fn import_all(store: &dyn Store, line: &Line, run: RunId) -> Result<()
 ///
 /// # Errors
 /// As `compare_before`.
-pub async fn verify(store: &dyn Store, line: &Line, run: RunId) -> Result<(), SyncError> {
-    let Some(file) = export(line, run).await? else { return Ok(()) };
-    let mut pages = line.target.export_pages(file, TAKE as usize);
+pub async fn verify(work: &Work, run: RunId) -> Result<(), SyncError> {
+    let Some(file) = export(&work.line, run).await? else { return Ok(()) };
+    let mut pages = work.line.target.export_pages(file, TAKE as usize);
     loop {
         let profiles = match pages.next().await {
             Ok(Some(profiles)) => profiles,
@@ -130,29 +126,29 @@ pub async fn verify(store: &dyn Store, line: &Line, run: RunId) -> Result<(), Sy
                 return Ok(());
             }
         };
-        let staged = staged_of(store, run, &profiles).await?;
+        let staged = staged_of(work, run, &profiles).await?;
         let settled = pair(profiles, staged).filter_map(|(profile, staged)| {
             let reason = as_wanted(&staged, &profile)?;
             let outcome = if staged.existed == Some(false) { Outcome::Created } else { Outcome::Updated };
             Some(written(staged.intent.key, outcome, reason))
         });
-        store.settle(run, settled.collect()).await?;
+        work.store.settle(&work.fence, run, settled.collect()).await?;
     }
 }
 
 /// Divides the staged contacts into files.
-async fn choose(store: &dyn Store, line: &Line, run: RunId) -> Result<Vec<Batch>, SyncError> {
+async fn choose(work: &Work, run: RunId) -> Result<Vec<Batch>, SyncError> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut size = u32::MAX;
     let mut after = None;
     loop {
-        let staged = store.staged(run, after.as_ref(), None, TAKE).await?;
+        let staged = work.store.staged(run, after.as_ref(), None, TAKE).await?;
         let Some(last) = staged.last() else { break };
         after = Some(last.intent.key.clone());
         for staged in staged {
             let contact = staged.intent.key;
             match batches.last_mut() {
-                Some(batch) if size < line.import_rows => {
+                Some(batch) if size < work.line.import_rows => {
                     batch.last = contact;
                     size += 1;
                 }
@@ -173,22 +169,16 @@ async fn choose(store: &dyn Store, line: &Line, run: RunId) -> Result<Vec<Batch>
     }
     // Backwards, so that a store that has the first batch has them all.
     for batch in batches.iter().rev() {
-        store.put_batch(run, batch).await?;
+        work.store.put_batch(&work.fence, run, batch).await?;
     }
     Ok(batches)
 }
 
-async fn import_one(
-    store: &dyn Store,
-    line: &Line,
-    run: RunId,
-    mut batch: Batch,
-    pen: &Mutex<()>,
-) -> Result<(), SyncError> {
-    let _permit = line.target.client().running_import().await;
+async fn import_one(work: &Work, run: RunId, mut batch: Batch, pen: &Mutex<()>) -> Result<(), SyncError> {
+    let _permit = work.line.target.client().running_import().await;
     // Begun before a crash, and perhaps not uploaded: what to upload with is forgotten.
     if let Some(id) = &batch.import_id
-        && import_state(line, &ImportId(id.clone())).await? == ImportState::Waiting
+        && import_state(&work.line, &ImportId(id.clone())).await? == ImportState::Waiting
     {
         batch.import_id = None;
     }
@@ -196,10 +186,10 @@ async fn import_one(
     if batch.import_id.is_none() {
         let mut file = {
             let _writing = pen.lock().await;
-            write_file(store, line, run, &batch).await?
+            write_file(work, run, &batch).await?
         };
         if file.rows() > 0
-            && let Err(error) = begin_and_upload(store, line, run, &mut batch, &mut file).await?
+            && let Err(error) = begin_and_upload(work, run, &mut batch, &mut file).await?
         {
             go_on(&error)?;
             warn!(%run, batch = batch.number, code = error.code(), "import refused: these go one by one");
@@ -207,7 +197,7 @@ async fn import_one(
         }
     }
     if let Some(id) = batch.import_id.clone() {
-        match until_ended(line, &ImportId(id), seen_within).await? {
+        match until_ended(&work.line, &ImportId(id), seen_within).await? {
             ImportState::Completed => info!(%run, batch = batch.number, "import completed"),
             state => {
                 warn!(%run, batch = batch.number, ?state, "import not completed: what it left goes one by one");
@@ -215,26 +205,25 @@ async fn import_one(
         }
     }
     batch.state = BatchState::Ended;
-    Ok(store.put_batch(run, &batch).await?)
+    Ok(work.store.put_batch(&work.fence, run, &batch).await?)
 }
 
 /// Starts an import. Its id is stored before its file is uploaded: from then on APSIS One works on it,
 /// whatever becomes of us.
 async fn begin_and_upload(
-    store: &dyn Store,
-    line: &Line,
+    work: &Work,
     run: RunId,
     batch: &mut Batch,
     file: &mut ImportFile,
 ) -> Result<Result<(), ApsisError>, SyncError> {
-    let begun = match line.target.begin_import(file).await {
+    let begun = match work.line.target.begin_import(file).await {
         Ok(begun) => begun,
         Err(error) => return Ok(Err(error)),
     };
     batch.import_id = Some(begun.id().0.clone());
     batch.state = BatchState::Uploaded;
-    store.put_batch(run, batch).await?;
-    let uploaded = line.target.upload_import(begun, file).await;
+    work.store.put_batch(&work.fence, run, batch).await?;
+    let uploaded = work.line.target.upload_import(begun, file).await;
     info!(%run, batch = batch.number, rows = file.rows(), "import uploaded");
     Ok(uploaded)
 }
@@ -244,17 +233,13 @@ async fn begin_and_upload(
 ///
 /// # Errors
 /// As `compare_before`.
-pub async fn await_left(
-    store: &dyn Store,
-    line: &Line,
-    integration: &IntegrationId,
-) -> Result<(), SyncError> {
-    for (run, batch) in store.imports_left(integration).await? {
+pub async fn await_left(work: &Work, integration: &IntegrationId) -> Result<(), SyncError> {
+    for (run, batch) in work.store.imports_left(integration).await? {
         if let Some(id) = batch.import_id {
             info!(%run, batch = batch.number, "waiting for an import of an earlier run");
-            until_ended(line, &ImportId(id), FILE_SEEN_WITHIN).await?;
+            until_ended(&work.line, &ImportId(id), FILE_SEEN_WITHIN).await?;
         }
-        store.end_import_left(run, batch.number).await?;
+        work.store.end_import_left(&work.fence, run, batch.number).await?;
     }
     Ok(())
 }
@@ -288,16 +273,11 @@ async fn until_ended(
 }
 
 /// Writes the file of a batch. Who cannot be a row, or finds the file full, is left to single calls.
-async fn write_file(
-    store: &dyn Store,
-    line: &Line,
-    run: RunId,
-    batch: &Batch,
-) -> Result<ImportFile, SyncError> {
-    let columns = line.target.import_columns(&line.attributes, &line.consents)?;
-    let mut file = ImportFile::create(columns, &line.spool)?;
+async fn write_file(work: &Work, run: RunId, batch: &Batch) -> Result<ImportFile, SyncError> {
+    let columns = work.line.target.import_columns(&work.line.attributes, &work.line.consents)?;
+    let mut file = ImportFile::create(columns, &work.line.spool)?;
     let mut left = 0_u64;
-    let mut staged = store.staged_of(run, std::slice::from_ref(&batch.first)).await?;
+    let mut staged = work.store.staged_of(run, std::slice::from_ref(&batch.first)).await?;
     let mut after = batch.first.clone();
     loop {
         for staged in &staged {
@@ -310,7 +290,7 @@ async fn write_file(
                 left += 1;
             }
         }
-        staged = store.staged(run, Some(&after), Some(&batch.last), TAKE).await?;
+        staged = work.store.staged(run, Some(&after), Some(&batch.last), TAKE).await?;
         let Some(last) = staged.last() else { break };
         after = last.intent.key.clone();
     }
@@ -333,18 +313,14 @@ async fn export(line: &Line, run: RunId) -> Result<Option<ExportFile>, SyncError
 /// Bulk work that does not succeed is done by single calls, unless those could not succeed either.
 fn go_on(error: &ApsisError) -> Result<(), SyncError> {
     match error.kind() {
-        Kind::Credentials | Kind::Local => Err(error.clone().into()),
+        Kind::Credentials | Kind::Local | Kind::Stopped => Err(error.clone().into()),
         Kind::Contact(_) | Kind::Exhausted | Kind::Permission | Kind::Settings | Kind::Protocol => Ok(()),
     }
 }
 
-async fn staged_of(
-    store: &dyn Store,
-    run: RunId,
-    profiles: &[ExportedProfile],
-) -> Result<Vec<Staged>, SyncError> {
+async fn staged_of(work: &Work, run: RunId, profiles: &[ExportedProfile]) -> Result<Vec<Staged>, SyncError> {
     let keys: Vec<ContactId> = profiles.iter().map(|profile| profile.key.clone()).collect();
-    Ok(store.staged_of(run, &keys).await?)
+    Ok(work.store.staged_of(run, &keys).await?)
 }
 
 /// Each staged contact with its profile.

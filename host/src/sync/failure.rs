@@ -17,7 +17,7 @@ pub enum SyncError {
     /// The component cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The component is not in the catalogue.
+    /// The component is not in the store.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     /// The connector's settings, secrets or grants do not fit.

@@ -7,20 +7,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::failure::SyncError;
+use super::holding::Validity;
 use super::patience::patiently;
 use crate::apsis::{ApsisError, Client, ConsentStep, Definitions, Target};
-use crate::connector::{
-    Catalogue, CatalogueError, Connection, ConnectionSettings, Connector, Engine, Limits,
-};
+use crate::connector::{Connection, ConnectionSettings, Connector, Engine, Limits, check_component};
 use crate::contact::{ConsentInfo, FieldInfo};
 use crate::data_dir::DataDir;
-use crate::integration::{AttributeKind, ConsentRow, FieldRow, Integration};
+use crate::integration::{AttributeKind, ConsentRow, FieldRow, Integration, RealTime};
 use crate::profile::AttributeId;
 use crate::rules::{ConsentMapping, ConsentSource, FieldMapping, RuleSet, Rules};
+use crate::store::Store;
 
 /// The attributes that are mapped by themselves; every section has them (APSIS One developer hub,
 /// "Update profile attributes").
@@ -47,21 +48,41 @@ pub struct Line {
     pub import_rows: u32,
     /// Where import and export files are kept while they are used.
     pub spool: PathBuf,
+    /// How what the CRM sends is taken.
+    pub real_time: RealTime,
+}
+
+/// How long somebody tries before he gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Some minutes: a run that fails has to be started anew.
+    Long,
+    /// Some seconds: whoever it is tries again later by himself.
+    Short,
 }
 
 impl Line {
-    /// Opens an integration's line.
+    /// Opens an integration's line. Nothing is sent to APSIS One once `valid` holds no more.
     ///
     /// # Errors
     /// When the component, a setting, a secret or a rule cannot be used, or one side does not answer.
-    pub async fn open(data: &DataDir, engine: &Engine, integration: &Integration) -> Result<Self, SyncError> {
-        let connection = connect(data, engine, integration).await?;
+    pub async fn open(
+        store: &dyn Store,
+        data: &DataDir,
+        engine: &Engine,
+        integration: &Integration,
+        valid: Validity,
+        patience: Patience,
+    ) -> Result<Self, SyncError> {
+        let connection = connect(store, engine, integration).await?;
         let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?;
+        let client = client.while_allowed(Arc::new(move || valid.left()));
+        let client = if patience == Patience::Short { client.impatient() } else { client };
         let definitions = client.definitions().await?;
         let target = client.target(&definitions, &integration.apsis)?;
-        let fields = patiently(|| connection.list_fields()).await?;
+        let fields = patiently(patience, || connection.list_fields()).await?;
         let consents = if integration.consents.iter().any(|row| row.consent.is_some()) {
-            patiently(|| connection.list_consents()).await?
+            patiently(patience, || connection.list_consents()).await?
         } else {
             Vec::new()
         };
@@ -83,16 +104,9 @@ impl Line {
             import_threshold: u64::from(integration.sync.import_threshold),
             import_rows: integration.sync.import_rows,
             spool: data.spool(),
+            real_time: integration.real_time.clone(),
         })
     }
-}
-
-/// The components that were applied.
-///
-/// # Errors
-/// When their directory cannot be used.
-pub fn catalogue(data: &DataDir) -> Result<Catalogue, CatalogueError> {
-    Catalogue::new(&data.components())
 }
 
 /// Connects to an integration's CRM.
@@ -100,17 +114,31 @@ pub fn catalogue(data: &DataDir) -> Result<Catalogue, CatalogueError> {
 /// # Errors
 /// When the component, a setting or a secret cannot be used.
 pub async fn connect(
-    data: &DataDir,
+    store: &dyn Store,
     engine: &Engine,
     integration: &Integration,
 ) -> Result<Connection, SyncError> {
-    let component = catalogue(data)?.read(&integration.connector)?;
-    let connector = engine.load(&component).await?;
+    let connector = load(store, engine, integration).await?;
+    let settings = connection_settings(integration, read_secrets(integration)?)?;
+    Ok(Connection::open(&connector, settings)?)
+}
+
+fn read_secrets(integration: &Integration) -> Result<BTreeMap<String, SecretString>, SyncError> {
     let mut secrets = BTreeMap::new();
     for (name, reference) in &integration.secrets {
         secrets.insert(name.clone(), reference.read()?);
     }
-    Ok(Connection::open(&connector, connection_settings(integration, secrets)?)?)
+    Ok(secrets)
+}
+
+/// Loads an integration's component. One that this process has loaded before is not fetched again.
+async fn load(store: &dyn Store, engine: &Engine, integration: &Integration) -> Result<Connector, SyncError> {
+    let name = &integration.connector;
+    if let Some(connector) = name.strip_prefix("sha256:").and_then(|digest| engine.loaded(digest)) {
+        return Ok(connector);
+    }
+    let component = check_component(name, store.component(name).await?)?;
+    Ok(engine.load(&component).await?)
 }
 
 fn connection_settings(
@@ -131,15 +159,17 @@ fn connection_settings(
 /// # Errors
 /// With what does not fit.
 pub async fn check_connection(
-    data: &DataDir,
+    store: &dyn Store,
     engine: &Engine,
     integration: &Integration,
 ) -> Result<(), SyncError> {
-    let connector = engine.load(&catalogue(data)?.read(&integration.connector)?).await?;
-    // Only whether the right ones are named is looked at.
-    let secrets =
-        integration.secrets.keys().map(|name| (name.clone(), SecretString::from("unread"))).collect();
-    Connection::open(&connector, connection_settings(integration, secrets)?)?;
+    let connector = load(store, engine, integration).await?;
+    if let Ok(secrets) = read_secrets(integration) {
+        Connection::open(&connector, connection_settings(integration, secrets)?)?;
+        return Ok(());
+    }
+    let named = integration.secrets.keys().map(|name| (name.clone(), SecretString::from("unread"))).collect();
+    Connection::check_unread(&connector, &connection_settings(integration, named)?)?;
     Ok(())
 }
 

@@ -4,14 +4,26 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use super::line::Patience;
 use crate::connector::{CallError, NextStep};
 use crate::error::ErrorCode;
 
-/// How often one call is made before its error stands: with the growing pauses, some minutes.
-const ATTEMPTS: u32 = 8;
+/// Whoever is in a hurry waits no longer than this.
+const SHORT: Duration = Duration::from_secs(2);
+
+impl Patience {
+    /// How often one call is made before its error stands: with the growing pauses, some minutes or seconds.
+    fn attempts(self) -> u32 {
+        match self {
+            Self::Long => 8,
+            Self::Short => 2,
+        }
+    }
+}
 
 /// Makes a call until it has an answer, or an error that trying again does not mend.
 pub async fn patiently<T, F: Future<Output = Result<T, CallError>>>(
+    patience: Patience,
     mut call: impl FnMut() -> F,
 ) -> Result<T, CallError> {
     let mut attempt = 1;
@@ -21,10 +33,13 @@ pub async fn patiently<T, F: Future<Output = Result<T, CallError>>>(
             Err(error) => error,
         };
         let NextStep::Retry { after: asked } = error.next_step() else { return Err(error) };
-        if attempt >= ATTEMPTS {
+        if attempt >= patience.attempts() {
             return Err(error);
         }
         let pause = asked.unwrap_or_else(|| growing_pause(attempt));
+        if patience == Patience::Short && pause > SHORT {
+            return Err(error);
+        }
         warn!(
             attempt,
             pause_ms = pause.as_millis(),
@@ -62,16 +77,16 @@ mod tests {
             calls.set(calls.get() + 1);
             std::future::ready(if calls.get() < 3 { Err(error(SaidKind::Unavailable)) } else { Ok(7) })
         };
-        assert_eq!(patiently(busy_twice).await, Ok(7));
+        assert_eq!(patiently(Patience::Long, busy_twice).await, Ok(7));
         let refused = || std::future::ready(Err::<(), _>(error(SaidKind::Unauthorized)));
-        assert_eq!(patiently(refused).await, Err(error(SaidKind::Unauthorized)));
+        assert_eq!(patiently(Patience::Long, refused).await, Err(error(SaidKind::Unauthorized)));
         calls.set(0);
         let down = || {
             calls.set(calls.get() + 1);
             std::future::ready(Err::<(), _>(error(SaidKind::Unavailable)))
         };
-        assert!(patiently(down).await.is_err());
-        assert_eq!(calls.get(), ATTEMPTS);
+        assert!(patiently(Patience::Long, down).await.is_err());
+        assert_eq!(calls.get(), Patience::Long.attempts());
     }
 
     #[test]

@@ -1,100 +1,249 @@
-//! What a process needs to do runs: the store, the engine and the data directory, opened once.
+//! A host at work: it takes its share of the integrations, has a worker for each, and wakes those that have
+//! something to do.
 //!
-//! One process at a time does a data directory's runs; it holds the directory's lock. Any other may
-//! ask for runs, watch and cancel them, through the store.
+//! Hosts that share a store need nobody to divide the work: each takes what is free, up to its share, and gives
+//! back what is beyond it. What one that died held is free when its lease has ended.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::error;
+use jiff::Timestamp;
+use rand::seq::SliceRandom;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
 
 use super::failure::SyncError;
-use super::full_sync;
-use super::line::Line;
+use super::holding::{Hold, Holdings};
+use super::line::{Line, Patience, connect};
+use super::worker::{Handle, Worker};
+use super::{running, webhook};
 use crate::connector::Engine;
 use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
+use crate::hosting::{BEAT, Holding};
+use crate::integration::IntegrationId;
+use crate::lane::Webhook;
 use crate::run::{Run, RunId};
 use crate::store::{RunEnd, Store, StoreError};
 
-/// How often the store is asked for runs that another process accepted.
+/// How often the store is asked what there is to do, whatever hints say.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Does runs.
+/// What a process needs to work on integrations. Clones share everything.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<Inner>);
+
+struct Inner {
     data: DataDir,
     store: Arc<dyn Store>,
     engine: Engine,
+    public_url: Option<String>,
 }
 
 impl Service {
-    /// A service on an opened data directory.
+    /// A service on an opened data directory. `public_url`: where CRMs reach this host, or the hosts together.
     ///
     /// # Errors
     /// When the engine cannot be started.
-    pub fn new(data: DataDir, store: Arc<dyn Store>) -> Result<Self, SyncError> {
+    pub fn new(data: DataDir, store: Arc<dyn Store>, public_url: Option<String>) -> Result<Self, SyncError> {
         let engine = Engine::new(&data.cache())?;
-        Ok(Self { data, store, engine })
+        Ok(Self(Arc::new(Inner { data, store, engine, public_url })))
     }
 
-    /// Where runs, integrations and the ledger are.
+    /// Where everything is remembered.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        &self.0.store
     }
 
     /// Loads connectors.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.0.engine
     }
 
     /// The data directory.
     pub fn data(&self) -> &DataDir {
-        &self.data
+        &self.0.data
+    }
+
+    /// Where CRMs reach this host.
+    pub fn public_url(&self) -> Option<&str> {
+        self.0.public_url.as_deref()
     }
 
     /// Does one active run to its end.
     ///
     /// # Errors
-    /// When the store fails; the run stays active then.
-    pub async fn execute(&self, run: RunId) -> Result<Run, StoreError> {
-        let run = self.store.run(run).await?;
+    /// When the store fails, or another host takes over; the run stays active then.
+    pub async fn execute(&self, run: RunId, hold: &Hold) -> Result<Run, StoreError> {
+        let run = self.store().run(run).await?;
         if !run.phase.is_active() {
             return Ok(run);
         }
-        let Some(integration) = self.store.integration(&run.integration).await? else {
+        let Some(integration) = self.store().integration(&run.integration).await? else {
             let gone = StoreError::NoIntegration(run.integration.clone());
-            return self.store.end_run(run.id, RunEnd::Failed(Failure::from(&gone))).await;
+            return self.store().end_run(&hold.fence, run.id, RunEnd::Failed(Failure::from(&gone))).await;
         };
         // The opened line is large, and so are the futures that use it.
-        let line = Box::pin(Line::open(&self.data, &self.engine, &integration));
-        Box::pin(full_sync::execute(self.store.as_ref(), line, run)).await
+        let line = Box::pin(Line::open(
+            &**self.store(),
+            self.data(),
+            self.engine(),
+            &integration,
+            hold.valid.clone(),
+            Patience::Long,
+        ));
+        Box::pin(running::execute(Arc::clone(self.store()), hold, line, run)).await
     }
 
-    /// Does runs as they are accepted, until dropped. Interrupted ones are gone on with.
-    pub async fn serve(&self) {
-        let mut doing = std::collections::BTreeMap::new();
+    /// Brings an integration's webhook to what is wanted, once; how it stands then.
+    ///
+    /// # Errors
+    /// When the store fails, or the connector cannot be used.
+    pub async fn tend_webhook(&self, hold: &Hold) -> Result<Webhook, SyncError> {
+        let id = &hold.fence.integration;
+        let standing = self.store().standing(id).await?;
+        let standing = standing.ok_or_else(|| StoreError::NoIntegration(id.clone()))?;
+        let connection = connect(&**self.store(), self.engine(), &standing.integration).await?;
+        let wanted = webhook::wanted(&standing, self.public_url());
+        Ok(webhook::tend(&**self.store(), &hold.fence, &connection, &wanted, 0).await?)
+    }
+
+    /// Works on this host's share of the integrations until it is stopped; then lets each worker finish
+    /// what it has begun.
+    pub async fn serve(&self, holdings: Arc<Holdings>, stop: CancellationToken) {
+        let mut workers = Workers { service: self.clone(), holdings, at_work: HashMap::new() };
+        let mut hints = self.store().hints();
         let mut ticks = tokio::time::interval(LOOK_EVERY);
-        loop {
-            ticks.tick().await;
-            doing.retain(|_, task: &mut tokio::task::JoinHandle<()>| !task.is_finished());
-            let active = match self.store.active_runs().await {
-                Ok(active) => active,
-                Err(error) => {
-                    error!(code = error.code(), %error, "the store does not say which runs are active");
-                    continue;
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let sweeping = tokio::spawn(sweep(Arc::clone(self.store()), stop.clone()));
+        while !stop.is_cancelled() {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    if let Err(error) = workers.look().await {
+                        error!(code = error.code(), %error, "the store does not say what there is to do");
+                    }
                 }
-            };
-            for run in active {
-                doing.entry(run.id).or_insert_with(|| {
-                    let service = self.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = service.execute(run.id).await {
-                            error!(run = %run.id, code = error.code(), %error, "the run is interrupted, and will be gone on with");
-                        }
-                    })
-                });
+                hint = hints.recv() => match hint {
+                    Ok(id) => workers.wake(&id),
+                    Err(RecvError::Lagged(_)) => workers.wake_all(),
+                    Err(RecvError::Closed) => {}
+                },
+                () = stop.cancelled() => {}
             }
+        }
+        workers.stop().await;
+        // An error here is a panic of that task, which has been printed.
+        drop(sweeping.await);
+    }
+}
+
+/// Deletes what nothing shows any more, a little at a time.
+async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
+    let mut pause = Duration::from_secs(1);
+    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        pause = match store.sweep(Timestamp::now()).await {
+            Ok(true) => Duration::from_millis(20),
+            Ok(false) | Err(_) => Duration::from_secs(5),
+        };
+    }
+}
+
+struct AtWork {
+    handle: Handle,
+    task: JoinHandle<()>,
+    revision: i64,
+}
+
+/// The workers of this host.
+struct Workers {
+    service: Service,
+    holdings: Arc<Holdings>,
+    at_work: HashMap<IntegrationId, AtWork>,
+}
+
+impl Workers {
+    /// Takes and gives back integrations, and wakes whoever has something to do.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let store = Arc::clone(self.service.store());
+        self.at_work.retain(|_, worker| !worker.task.is_finished());
+        let hosts = match self.holdings.lease() {
+            Some(_) => store.beat(self.holdings.host(), BEAT).await?.max(1),
+            None => 1,
+        };
+        let all = store.holdings().await?;
+        let share = all.len().div_ceil(usize::try_from(hosts).unwrap_or(1));
+        self.take_free(&all, share).await?;
+        self.give_back(share);
+        for holding in &all {
+            if let Some(worker) = self.at_work.get_mut(&holding.integration)
+                && worker.revision != holding.revision
+            {
+                worker.revision = holding.revision;
+                worker.handle.wake.notify_one();
+            }
+        }
+        for id in store.to_do(self.holdings.host(), Timestamp::now()).await? {
+            self.wake(&id);
+        }
+        Ok(())
+    }
+
+    async fn take_free(&mut self, all: &[Holding], share: usize) -> Result<(), StoreError> {
+        let is_free = |holding: &&Holding| match self.holdings.lease() {
+            Some(_) => holding.host.is_none(),
+            // Nobody else can be there, whatever the store says.
+            None => true,
+        };
+        let mut free: Vec<&Holding> = all
+            .iter()
+            .filter(is_free)
+            .filter(|holding| !self.at_work.contains_key(&holding.integration))
+            .collect();
+        // So that hosts that look at the same moment do not all ask for the same one.
+        free.shuffle(&mut rand::rng());
+        for holding in free.into_iter().take(share.saturating_sub(self.at_work.len())) {
+            let Some(hold) = self.holdings.acquire(&holding.integration).await? else { continue };
+            let (worker, handle) = Worker::new(self.service.clone(), hold);
+            let task = tokio::spawn(worker.run());
+            let at_work = AtWork { handle, task, revision: holding.revision };
+            self.at_work.insert(holding.integration.clone(), at_work);
+        }
+        Ok(())
+    }
+
+    /// Whoever is given back finishes first what he has begun.
+    fn give_back(&self, share: usize) {
+        let stopping = self.at_work.values().filter(|worker| worker.handle.stop.is_cancelled()).count();
+        let beyond = (self.at_work.len() - stopping).saturating_sub(share);
+        let staying = self.at_work.iter().filter(|(_, worker)| !worker.handle.stop.is_cancelled());
+        for (id, worker) in staying.take(beyond) {
+            info!(integration = %id, "given to another host");
+            worker.handle.stop.cancel();
+        }
+    }
+
+    fn wake(&self, id: &IntegrationId) {
+        if let Some(worker) = self.at_work.get(id) {
+            worker.handle.wake.notify_one();
+        }
+    }
+
+    fn wake_all(&self) {
+        for worker in self.at_work.values() {
+            worker.handle.wake.notify_one();
+        }
+    }
+
+    async fn stop(&mut self) {
+        for worker in self.at_work.values() {
+            worker.handle.stop.cancel();
+        }
+        for (_, worker) in self.at_work.drain() {
+            // An error here is a panic of that task, which has been printed.
+            drop(worker.task.await);
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sluice::connector::{CallError, Change, NextStep, SaidKind};
+use sluice::change::Change;
+use sluice::connector::{CallError, NextStep, SaidKind};
 use sluice::contact::{ContactId, Cursor};
 use sluice::error::ErrorCode;
 
@@ -113,7 +114,8 @@ async fn the_other_functions_are_there_too() {
 async fn a_delivery_is_genuine_under_the_secret_and_under_the_one_before() {
     use hmac::{Hmac, KeyInit, Mac};
     use secrecy::SecretString;
-    use sluice::connector::{Connection, Delivery};
+    use sluice::change::Delivery;
+    use sluice::connector::Connection;
 
     let stage = Stage::new().await;
     let mut settings = Wish::new("none").settings();

@@ -1,9 +1,11 @@
 //! Beyond a limit: one error that names it, in time, and a host that goes on.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice::connector::{CallError, Limit, NextStep};
 use sluice::error::ErrorCode;
+use tokio::task::JoinSet;
 
 use super::crm::Crm;
 use super::{Stage, Wish, scan_fails, text};
@@ -64,6 +66,22 @@ async fn calls_beside_a_loop_are_served() {
     let (served, (ended, error)) = tokio::join!(beside, endless);
     assert!(served < ended);
     assert_eq!(breach(&error).0, Limit::CpuMs);
+}
+
+/// More than the engine has room for at a time: 512.
+const MANY: usize = 600;
+
+#[tokio::test]
+async fn calls_beyond_the_room_wait_for_it() {
+    let stage = Stage::new().await;
+    let sleeps = Arc::new(stage.open(Wish::new("sleeps").limit("wall-ms", 500)));
+    let mut calls = JoinSet::new();
+    for _ in 0..MANY {
+        let sleeps = Arc::clone(&sleeps);
+        calls.spawn(async move { sleeps.scan(None, 10).await.unwrap_err() });
+    }
+    let ended = calls.join_all().await;
+    assert!(ended.iter().all(|error| breach(error).0 == Limit::WallMs), "{:?}", ended.last());
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 
 use sluice_sandbox::SandboxConfig;
 
-use crate::processes::say;
-use crate::rig::{ACME, Ended, Rig, found_below};
+use sluice_tests::processes::say;
+use sluice_tests::rig::{ACME, Ended, Rig, found_below};
 
 #[tokio::test]
 async fn an_exported_integration_is_the_same_when_it_is_applied_again() {

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sluice_sandbox::{ApsisSwitches, Fault, FaultRule, SandboxConfig, When};
 
-use crate::people::profiles;
-use crate::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, ended, made_up, until};
+use sluice_tests::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, ended, made_up, until};
+use sluice_tests::sides::profiles;
 
 /// The promise.
 const WITHIN: SignedDuration = SignedDuration::from_secs(1);

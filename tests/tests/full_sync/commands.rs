@@ -7,8 +7,8 @@ use sluice_sandbox::SandboxConfig;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::processes::{Followed, SLUICE, say, slow_down};
-use crate::rig::{ACME, Rig, assert_adds_up, counter};
+use sluice_tests::processes::{Followed, say, slow_down};
+use sluice_tests::rig::{ACME, Rig, assert_adds_up, counter, sluice};
 
 /// One person of the data files, with a good address, and nobody else.
 fn only_one(text: String) -> String {
@@ -131,7 +131,7 @@ async fn a_reader_that_goes_away_stops_nothing() {
         [&["sync", "show", ACME, "--outcome", "created"][..], &["completions", "bash"], &["--help"]]
     {
         for json in [&["--json"][..], &[]] {
-            let mut child = Command::new(SLUICE);
+            let mut child = Command::new(sluice());
             let child = child.arg("--data").arg(rig.data()).args(json).args(command);
             let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             drop(child.stdout.take());

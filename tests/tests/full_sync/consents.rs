@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sluice_sandbox::{ApsisSwitches, Arrival, Consent, ConsentType, ImportEnd, SandboxConfig};
 
-use crate::people::profiles;
-use crate::rig::{ACME, Rig, ended, made_up, until};
+use sluice_tests::rig::{ACME, Rig, ended, made_up, until};
+use sluice_tests::sides::profiles;
 
 const NEWSLETTER: &str = "usercreated.topics.newsletter-rg4kf3kt24";
 const EMAIL: &str = "com.apsis1.channels.email";

@@ -4,10 +4,10 @@ use serde_json::Value;
 use sluice_sandbox::SandboxConfig;
 use tokio::process::Command;
 
-use crate::expected;
 use crate::people::compare;
-use crate::processes::SLUICE;
-use crate::rig::{ACME, Rig, assert_adds_up, counter};
+use sluice_tests::expected;
+use sluice_tests::rig::sluice;
+use sluice_tests::rig::{ACME, Rig, assert_adds_up, counter};
 
 /// Puts the data folder onto a disk of its own, fills what is left of it but for so many kB, and starts the
 /// run; takes some of it away, and goes on; at last there is room for all. The disk is in memory, and only
@@ -21,9 +21,9 @@ mount -t tmpfs -o size=64m tmpfs "$data"
 cp -a "$kept/." "$data"
 command() { "$sluice" --json --data "$data" sync "$1" "$integration" && code=0 || code=$?; echo "{\"exit\":$code}"; }
 room() { rm -f "$data/filling"; size=$(($(du -sk "$data" | cut -f1) + $1)); mount -o "remount,size=${size}k" "$data"; }
-room 300; command start
-room 200; command watch
-room 500; command watch
+room 1200; command start
+room 300; command watch
+room 800; command watch
 mount -o remount,size=64m "$data"
 command watch
 command show
@@ -39,7 +39,7 @@ async fn a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
     let rig = Rig::start(SandboxConfig::default()).await;
     let mut script = Command::new("unshare");
     script.args(["--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh"]);
-    script.arg(rig.data()).arg(rig.path("kept")).args([SLUICE, ACME]);
+    script.arg(rig.data()).arg(rig.path("kept")).arg(sluice()).arg(ACME);
     for (name, value) in rig.command(&[]).as_std().get_envs() {
         script.env(name, value.unwrap_or_default());
     }

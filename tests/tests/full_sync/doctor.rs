@@ -4,7 +4,7 @@
 use serde_json::Value;
 use sluice_sandbox::SandboxConfig;
 
-use crate::rig::{ACME, Ended, Rig};
+use sluice_tests::rig::{ACME, Ended, Rig};
 
 const LIME_KEY: &str = "SLUICE_DEMO_LIME_KEY";
 const APSIS_SECRET: &str = "SLUICE_DEMO_APSIS_SECRET";
@@ -25,7 +25,7 @@ async fn wrong_credentials_are_told_apart_by_side() {
     let wrong = |name: &'static str, value: &'static str| {
         let mut command = rig.command(&["doctor", ACME]);
         command.env(name, value);
-        async move { crate::rig::ended(command.spawn().unwrap()).await }
+        async move { sluice_tests::rig::ended(command.spawn().unwrap()).await }
     };
     let lime = wrong(LIME_KEY, "not-the-key").await;
     assert_failed(&lime, "CRM", "crm-unauthorized", "key");

@@ -4,9 +4,9 @@ use sluice_sandbox::{
     ApsisSwitches, ExportEnd, Fault, FaultRule, ImportEnd, LimeSwitches, Peaks, People, SandboxConfig, When,
 };
 
-use crate::expected;
 use crate::people::{compare, compare_with_undisturbed};
-use crate::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, ended, until};
+use sluice_tests::expected;
+use sluice_tests::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, ended, until};
 
 const BY_IMPORT: &str = "\n[sync]\npage-size = 50\nimport-threshold = 20\nimport-rows = 100\n";
 const BY_SINGLE_CALLS: &str = "\n[sync]\npage-size = 50\nimport-threshold = 1000000\n";
@@ -43,7 +43,7 @@ async fn storm(people: People, apsis: ApsisSwitches, sync: &str) -> Rig {
     assert_eq!(run["phase"], "completed", "{run}\n{}", ended.log);
     assert_adds_up(run);
     assert_eq!(run["counters"], expected["counters"], "the same counters as undisturbed");
-    assert_eq!(crate::people::profiles(&rig.sandbox), crate::people::profiles(&calm.sandbox));
+    assert_eq!(sluice_tests::sides::profiles(&rig.sandbox), sluice_tests::sides::profiles(&calm.sandbox));
     println!("in the storm: {:?}\n{:?}", rig.sandbox.counts(), rig.sandbox.peaks());
     assert_within_limits(rig.sandbox.peaks());
     let faults = rig.asked("") - rig.answered("");

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use sluice_sandbox::{Fault, FaultRule, LimeSwitches, People, SandboxConfig, When};
 
-use crate::people::{Profile, profiles};
-use crate::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, ended, made_up, until};
+use sluice_tests::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, ended, made_up, until};
+use sluice_tests::sides::{Profile, profiles};
 
 const CITY: &str = "usercreated.attributes.city-p0o9i8u7y6";
 

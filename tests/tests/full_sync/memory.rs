@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::rig::{ACME, Installation, assert_adds_up, at_full_size, counter, ended};
+use sluice_tests::rig::{ACME, Installation, assert_adds_up, at_full_size, counter, ended};
 
 /// No process of the program may take more, in kB.
 const MOST: u64 = 150_000;
@@ -66,7 +66,7 @@ async fn peak_of_a_sync_of(persons: u64) -> u64 {
 
 /// A sandbox in a process of its own, so that its memory is not this one's; it ends with the child.
 async fn sandbox_process(persons: u64) -> (Child, Addresses) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sandbox-under-test"))
+    let mut child = Command::new(sluice_tests::rig::program("sandbox-under-test"))
         .args(["--persons", &persons.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-use sluice_sandbox::{DumpedProfile, People, Sandbox, SandboxConfig};
+use serde_json::Value;
+use sluice_sandbox::{People, SandboxConfig};
 
-use crate::expected::{self, Expected};
-use crate::rig::{ACME, Rig, assert_adds_up, counter};
+use sluice_tests::expected::{self, Expected};
+use sluice_tests::rig::{ACME, Rig, assert_adds_up, counter};
+use sluice_tests::sides::{profiles, text};
 
 #[tokio::test]
 async fn every_contact_ends_as_the_data_file_says_and_a_second_run_writes_nothing() {
@@ -63,40 +64,6 @@ pub fn compare(rig: &Rig, people: &BTreeMap<String, Expected>) {
         }
     }
     assert!(profiles.keys().all(|id| people.contains_key(id)), "no profile is of nobody");
-}
-
-/// A profile's attributes that have a value, and the state of its consents by topic and channel.
-pub type Profile = (Map<String, Value>, BTreeMap<(String, String), String>);
-
-/// Every profile that APSIS One has, by the CRM's id.
-pub fn profiles(sandbox: &Sandbox) -> BTreeMap<String, Profile> {
-    let mut profiles = BTreeMap::new();
-    for profile in sandbox.profiles() {
-        let id = profile.crm_id.clone().expect("each profile has the CRM's id");
-        let twice = profiles.insert(id, (set(&profile), states(&profile)));
-        assert!(twice.is_none(), "two profiles have the same id");
-    }
-    profiles
-}
-
-fn set(profile: &DumpedProfile) -> Map<String, Value> {
-    let set = profile.attributes.iter().filter(|(_, value)| !value.is_null());
-    set.map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn states(profile: &DumpedProfile) -> BTreeMap<(String, String), String> {
-    let part = |consent: &Value, name: &str| text(&consent[name]);
-    let state = |consent: &Value| {
-        (
-            (part(consent, "topic_discriminator"), part(consent, "channel_discriminator")),
-            part(consent, "type"),
-        )
-    };
-    profile.consents.iter().map(state).collect()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
 /// Compares APSIS One with what an undisturbed full sync of the same people by the same file makes of it;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
 use sluice_sandbox::SandboxConfig;
 use tokio::process::Child;
 
-use crate::people::profiles;
-use crate::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, found_below, made_up, until};
+use sluice_tests::dice::Dice;
+use sluice_tests::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, found_below, made_up, until};
+use sluice_tests::sides::profiles;
 
 /// Contacts of a page: few enough that their consents fit into one answer.
 const PAGE_SIZE: u64 = 50;
@@ -30,7 +31,7 @@ struct Moment {
 
 #[tokio::test]
 async fn a_run_with_imports_that_is_killed_again_and_again_ends_as_an_undisturbed_one() {
-    let mut dice = Dice::new();
+    let mut dice = Dice::seeded();
     let (config, times) = match at_full_size() {
         true => (SandboxConfig::default(), [8, 2, 4, 2, 4]),
         false => (made_up(800), [1; 5]),
@@ -44,7 +45,7 @@ async fn a_run_with_imports_that_is_killed_again_and_again_ends_as_an_undisturbe
         (&["apsis.attributes.patch"], if at_full_size() { 40 } else { 15 }),
     ];
     let moments = routes.into_iter().zip(times).flat_map(|((routes, most), times)| {
-        (0..times).map(|_| dice.moment(routes, most)).collect::<Vec<_>>()
+        (0..times).map(|_| moment(&mut dice, routes, most)).collect::<Vec<_>>()
     });
     let moments: Vec<Moment> = moments.collect();
     // Several files, so that there are some left to import after each kill.
@@ -56,12 +57,12 @@ async fn a_run_with_imports_that_is_killed_again_and_again_ends_as_an_undisturbe
 
 #[tokio::test]
 async fn a_run_of_single_calls_that_is_killed_again_and_again_ends_as_an_undisturbed_one() {
-    let mut dice = Dice::new();
+    let mut dice = Dice::seeded();
     let (persons, kills) = if at_full_size() { (1000, 18) } else { (150, 3) };
     let routes = ["apsis.attributes.patch", "apsis.create", "apsis.consents.get", "apsis.consents.post"];
     let most = persons / kills / 2;
-    let mut moments = vec![dice.moment(&["lime.query"], (persons / PAGE_SIZE - 1) * QUERIES_OF_A_PAGE)];
-    moments.extend((0..kills).map(|_| dice.moment(&routes, most)));
+    let mut moments = vec![moment(&mut dice, &["lime.query"], (persons / PAGE_SIZE - 1) * QUERIES_OF_A_PAGE)];
+    moments.extend((0..kills).map(|_| moment(&mut dice, &routes, most)));
     let phases = killed_and_left_alone(made_up(persons), "import-threshold = 1000000", moments).await;
     assert_eq!(phases, ["reading", "writing"].map(str::to_owned).into(), "each phase met its end");
 }
@@ -135,32 +136,10 @@ fn still_runs(child: &mut Child) -> bool {
     child.try_wait().expect("the program can be asked for").is_none()
 }
 
-/// Random moments; the seed is printed, and `SLUICE_TEST_SEED` gives it.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set");
-        let given = std::env::var("SLUICE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| u64::from(now.subsec_nanos()));
-        println!("SLUICE_TEST_SEED={seed}");
-        Self(seed)
-    }
-
-    /// A number from 0 to below this one (splitmix64).
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    /// A moment up to so many requests after the start, on one of these routes.
-    fn moment(&mut self, routes: &[&'static str], most: u64) -> Moment {
-        let route = routes[usize::try_from(self.below(routes.len() as u64)).unwrap()];
-        // The first query of a process opens the line, and belongs to no phase.
-        let first = if route == "lime.query" { QUERIES_OF_OPENING + 1 } else { 1 };
-        Moment { route, number: first + self.below(most), later: Duration::from_millis(self.below(20)) }
-    }
+/// A moment up to so many requests after the start, on one of these routes.
+fn moment(dice: &mut Dice, routes: &[&'static str], most: u64) -> Moment {
+    let route = routes[usize::try_from(dice.below(routes.len() as u64)).unwrap()];
+    // The first query of a process opens the line, and belongs to no phase.
+    let first = if route == "lime.query" { QUERIES_OF_OPENING + 1 } else { 1 };
+    Moment { route, number: first + dice.below(most), later: Duration::from_millis(dice.below(20)) }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use sluice_sandbox::{Fault, FaultRule, SandboxConfig, When};
 
-use crate::rig::{ACME, Rig, ended};
+use sluice_tests::rig::{ACME, Rig, ended};
 
 /// Few enough for single calls, whose number in a second APSIS One limits.
 const SOME: &str = "\n[[conditions]]\nfield = \"country\"\nequals = \"Norway\"\n";
@@ -100,7 +100,7 @@ async fn everything_said(rig: &Rig) -> String {
             said.push('\n');
         }
         if command.contains(&"start") {
-            assert!(ended.log.contains("full sync ended"), "the log is on: {}", ended.log);
+            assert!(ended.log.contains("run ended"), "the log is on: {}", ended.log);
         }
     }
     said

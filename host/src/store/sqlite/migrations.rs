@@ -3,23 +3,26 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-use super::fault::Fault;
 use crate::store::StoreError;
+use crate::store::fault::Fault;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/0001_runs_and_ledger.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_runs_and_ledger.sql")),
+    M::up(include_str!("migrations/0002_real_time.sql")),
+];
 
-/// Brings the database to this program's schema. `path` is for the error. Only one process may do so
+/// Brings the database to this program's schema. `place` is for the error. Only one process may do so
 /// at a time.
-pub(super) fn apply(sql: &mut Connection, path: &str) -> Result<(), StoreError> {
+pub(super) fn apply(sql: &mut Connection, place: &str) -> Result<(), StoreError> {
     let version: i64 = sql
         .query_row("PRAGMA user_version", (), |row| row.get(0))
-        .map_err(|error| Fault::from(error).at(path))?;
+        .map_err(|error| Fault::from(error).at(place))?;
     if usize::try_from(version).is_ok_and(|version| version > STEPS.len()) {
         let message = format!("its schema is {version}, and this program knows up to {}", STEPS.len());
-        return Err(StoreError::TooNew { path: path.to_owned(), message });
+        return Err(StoreError::TooNew { place: place.to_owned(), message });
     }
     Migrations::from_slice(STEPS).to_latest(sql).map_err(|error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => Fault::from(err).at(path),
-        other => Fault::Content(other.to_string()).at(path),
+        rusqlite_migration::Error::RusqliteError { err, .. } => Fault::from(err).at(place),
+        other => Fault::Content(other.to_string()).at(place),
     })
 }

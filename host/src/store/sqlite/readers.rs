@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Semaphore;
 
-use super::fault::Fault;
+use super::connection::{Session, TODO};
 use super::{BUSY, READER_CACHE_KIB};
 use crate::store::StoreError;
+use crate::store::fault::Fault;
+use crate::store::sql::Sql;
 
 const READERS: usize = 4;
 
@@ -28,11 +30,14 @@ impl Readers {
     /// Does `work` on a connection that cannot write.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: FnOnce(&dyn Sql) -> Result<T, Fault> + Send + 'static,
         T: Send + 'static,
     {
-        let broken =
-            |message: &str| StoreError::Broken { path: self.path.to_string(), message: message.to_owned() };
+        let broken = |message: &str| StoreError::Broken {
+            place: self.path.to_string(),
+            message: message.to_owned(),
+            todo: TODO,
+        };
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|_| broken("its readers have stopped"))?;
         let (path, free) = (Arc::clone(&self.path), Arc::clone(&self.free));
@@ -48,7 +53,7 @@ impl Readers {
 fn read<T>(
     path: &str,
     free: &Mutex<Vec<Connection>>,
-    work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    work: impl FnOnce(&dyn Sql) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let idle = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let sql = match idle {
@@ -56,7 +61,7 @@ fn read<T>(
         None => connect(Path::new(path))?,
     };
     let transaction = sql.unchecked_transaction()?;
-    let result = work(&transaction);
+    let result = work(&Session::on(&transaction));
     transaction.finish()?;
     free.lock().unwrap_or_else(PoisonError::into_inner).push(sql);
     result

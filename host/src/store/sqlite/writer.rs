@@ -10,20 +10,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::Connection;
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::fault::Fault;
-use super::leftovers;
+use super::checkpoint::Checkpoints;
+use super::connection::{Session, TODO};
+use crate::integration::IntegrationId;
 use crate::store::StoreError;
+use crate::store::fault::Fault;
+use crate::store::sql::Sql;
 
 /// Commands that may wait; a further one waits for its place.
 const QUEUE: usize = 256;
-/// A write-ahead log larger than this (bytes) is written back with readers held off, which a
-/// checkpoint in passing never does.
+/// How often (in transactions) the log is written back beside the writer.
+const LOG_EVERY: u32 = 32;
+/// A log larger than this (bytes) is not kept up with: the writer does it.
+const LOG_BEHIND: u64 = 16 << 20;
+/// A log larger than this (bytes) is written back with readers held off, which a checkpoint in passing never
+/// does.
 const LOG_LIMIT: u64 = 64 << 20;
-/// How often (in transactions) the log's size is looked at.
-const LOG_CHECK: u32 = 64;
 
 trait Command: Send {
     fn run(&mut self, sql: &Connection) -> Result<(), StoreError>;
@@ -33,6 +38,8 @@ trait Command: Send {
 
 struct Asked<F, T> {
     path: Arc<str>,
+    hints: broadcast::Sender<IntegrationId>,
+    told: Vec<IntegrationId>,
     work: Option<F>,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
@@ -40,12 +47,14 @@ struct Asked<F, T> {
 
 impl<F, T> Command for Asked<F, T>
 where
-    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
+    F: FnOnce(&dyn Sql) -> Result<T, Fault> + Send,
     T: Send,
 {
     fn run(&mut self, sql: &Connection) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        let result = work(sql).map_err(|fault| fault.at(&self.path));
+        let session = Session::on(sql);
+        let result = work(&session).map_err(|fault| fault.at(&self.path));
+        self.told = session.told();
         let told = result.as_ref().map(|_| ()).map_err(StoreError::clone);
         self.result = Some(result);
         told
@@ -55,7 +64,13 @@ where
         let answer = match (self.result, lost) {
             (Some(Err(error)), _) => Err(error),
             (_, Some(error)) => Err(error.clone()),
-            (Some(Ok(value)), None) => Ok(value),
+            (Some(Ok(value)), None) => {
+                for id in self.told {
+                    // Nobody may be listening.
+                    let _ = self.hints.send(id);
+                }
+                Ok(value)
+            }
             (None, None) => Err(stopped(&self.path)),
         };
         // Whoever asked may have stopped waiting, as a cancelled task does.
@@ -64,36 +79,53 @@ where
 }
 
 fn stopped(path: &str) -> StoreError {
-    StoreError::Broken { path: path.to_owned(), message: "its writer has stopped".to_owned() }
+    StoreError::Broken { place: path.to_owned(), message: "its writer has stopped".to_owned(), todo: TODO }
 }
 
 /// The way to the writer. Dropping it ends the thread once what was sent is done.
 pub(super) struct Writer {
     path: Arc<str>,
+    hints: broadcast::Sender<IntegrationId>,
     commands: Option<mpsc::Sender<Box<dyn Command>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// Starts the thread on the connection to the database at `path`.
-    pub(super) fn start(sql: Connection, path: Arc<str>) -> Result<Self, StoreError> {
+    /// Starts the thread on the connection to the database at `path`; `of_log` is another one.
+    pub(super) fn start(
+        sql: Connection,
+        of_log: Connection,
+        path: Arc<str>,
+        hints: broadcast::Sender<IntegrationId>,
+    ) -> Result<Self, StoreError> {
+        let no_threads = |error: std::io::Error| StoreError::Broken {
+            place: path.to_string(),
+            message: error.to_string(),
+            todo: "End other programs, or raise the system's limit of threads",
+        };
         let (commands, waiting) = mpsc::channel(QUEUE);
-        let of_thread = Arc::clone(&path);
-        let thread = std::thread::Builder::new()
-            .name("sluice-store".to_owned())
-            .spawn(move || Work { sql, path: of_thread, waiting, commits: 0 }.go_on())
-            .map_err(|error| StoreError::Broken { path: path.to_string(), message: error.to_string() })?;
-        Ok(Self { path, commands: Some(commands), thread: Some(thread) })
+        let checkpoints = Checkpoints::start(of_log).map_err(no_threads)?;
+        let work = Work { sql, path: Arc::clone(&path), waiting, checkpoints, commits: 0 };
+        let thread = std::thread::Builder::new().name("sluice-store".to_owned());
+        let thread = thread.spawn(move || work.go_on()).map_err(no_threads)?;
+        Ok(Self { path, hints, commands: Some(commands), thread: Some(thread) })
     }
 
     /// Does `work` in a transaction; it is on disk when this returns.
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: FnOnce(&dyn Sql) -> Result<T, Fault> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { path: Arc::clone(&self.path), work: Some(work), result: None, reply };
+        let asked = Asked {
+            path: Arc::clone(&self.path),
+            hints: self.hints.clone(),
+            told: Vec::new(),
+            work: Some(work),
+            result: None,
+            reply,
+        };
         let commands = self.commands.as_ref().ok_or_else(|| stopped(&self.path))?;
         commands.send(Box::new(asked)).await.map_err(|_| stopped(&self.path))?;
         answer.await.map_err(|_| stopped(&self.path))?
@@ -114,22 +146,14 @@ struct Work {
     sql: Connection,
     path: Arc<str>,
     waiting: mpsc::Receiver<Box<dyn Command>>,
+    checkpoints: Checkpoints,
     commits: u32,
 }
 
 impl Work {
     fn go_on(mut self) {
-        let mut tidy = false;
-        loop {
-            let first = if tidy { self.waiting.blocking_recv() } else { self.waiting.try_recv().ok() };
-            match first {
-                Some(first) => {
-                    self.commit_all_that_wait(first);
-                    tidy = false;
-                }
-                None if self.waiting.is_closed() && self.waiting.is_empty() => return,
-                None => tidy = !self.sweep(),
-            }
+        while let Some(first) = self.waiting.blocking_recv() {
+            self.commit_all_that_wait(first);
         }
     }
 
@@ -168,32 +192,18 @@ impl Work {
         step("COMMIT")
     }
 
-    /// Deletes some rows that nothing shows any more; whether there may be more.
-    fn sweep(&self) -> bool {
-        let swept = (|| {
-            let Some(next) = leftovers::next(&self.sql)? else { return Ok(false) };
-            let transaction = Transaction::new_unchecked(&self.sql, TransactionBehavior::Immediate)?;
-            leftovers::sweep(&transaction, next)?;
-            transaction.commit()?;
-            Ok(true)
-        })();
-        swept.unwrap_or_else(|fault: Fault| {
-            // What is left is swept after the next command.
-            let error = fault.at(&self.path);
-            tracing::warn!(%error, "dropped rows could not be deleted yet");
-            false
-        })
-    }
-
     fn keep_log_short(&mut self) {
         self.commits = self.commits.wrapping_add(1);
-        if !self.commits.is_multiple_of(LOG_CHECK) {
-            return;
+        if self.commits.is_multiple_of(LOG_EVERY) {
+            self.checkpoints.ask();
         }
         let log = PathBuf::from(format!("{}-wal", self.path));
-        if std::fs::metadata(log).is_ok_and(|log| log.len() > LOG_LIMIT) {
-            // A reader that outlasts the busy time-out leaves it for the next time.
-            drop(self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(())));
-        }
+        let how = match std::fs::metadata(log).map_or(0, |log| log.len()) {
+            ..=LOG_BEHIND => return,
+            ..=LOG_LIMIT => "PASSIVE",
+            _ => "TRUNCATE",
+        };
+        // A reader that outlasts the busy time-out leaves it for the next time.
+        drop(self.sql.query_row(&format!("PRAGMA wal_checkpoint({how})"), (), |_| Ok(())));
     }
 }

@@ -1,0 +1,86 @@
+//! A host in this process: its server answers, and its workers work, until it is stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::hold::LOOK_EVERY;
+use super::{Context, Opened, Result};
+use crate::hosting::HostId;
+use crate::server::Server;
+use crate::sync::{Holdings, Terms};
+
+/// A host at work.
+pub struct Serving {
+    /// Who it is.
+    pub host: HostId,
+    stop: CancellationToken,
+    answering: JoinHandle<()>,
+    working: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Takes deliveries at once, and works as soon as no other process works on the data folder.
+    ///
+    /// `public_url`: where CRMs reach it. `lease`: with a shared store, how long others wait for it.
+    pub fn start(
+        context: &Context,
+        opened: &Arc<Opened>,
+        server: Server,
+        public_url: Option<String>,
+        lease: Duration,
+    ) -> Result<Self> {
+        let terms = opened.terms(lease)?;
+        if terms.is_none() {
+            context.say(&format!(
+                "another sluice process works on {}; this one takes deliveries, and works when that one has ended",
+                context.data.display()
+            ));
+        }
+        let service = opened.service_at(public_url)?;
+        let (stop, host) = (CancellationToken::new(), HostId::fresh());
+        let engine = service.engine().clone();
+        let answering =
+            tokio::spawn(server.run(Arc::clone(&opened.store), engine, host.clone(), stop.clone()));
+        let working = tokio::spawn({
+            let (opened, host, stop) = (Arc::clone(opened), host.clone(), stop.clone());
+            async move {
+                let terms = match terms {
+                    Some(terms) => terms,
+                    None => match stop.run_until_cancelled(when_free(&opened, lease)).await {
+                        Some(terms) => terms,
+                        None => return,
+                    },
+                };
+                let holdings = Holdings::new(Arc::clone(&opened.store), host, terms);
+                // What was begun ends with the program's threads, after this function. Until then nobody else may
+                // work on the data folder: the system gives its lock back when the process has ended.
+                std::mem::forget(Arc::clone(&holdings));
+                service.serve(holdings, stop).await;
+            }
+        });
+        Ok(Self { host, stop, answering, working })
+    }
+
+    /// Answers what is being answered, finishes the contacts that were begun, and ends.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // Errors here are panics, which have been printed.
+        drop(tokio::join!(self.answering, self.working));
+    }
+}
+
+/// Waits until no other process works on the data folder.
+async fn when_free(opened: &Opened, lease: Duration) -> Terms {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match opened.terms(lease) {
+            Ok(Some(terms)) => return terms,
+            Ok(None) => {}
+            Err(failure) => warn!(code = failure.code, message = failure.message, "standing by"),
+        }
+    }
+}

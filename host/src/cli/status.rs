@@ -1,0 +1,120 @@
+//! `sluice status`: how each integration is, at one glance.
+
+use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
+
+use super::{Context, End, Opened, OrFail, Result, output, table};
+use crate::integration::IntegrationId;
+use crate::lane::{LaneStatus, PauseKind};
+use crate::run::{Phase, RunKind};
+
+/// What the command is given.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which integration; left out: all.
+    integration: Option<String>,
+}
+
+/// Runs the command.
+pub async fn run(context: &Context, args: Args) -> Result<End> {
+    let opened = Opened::new(context).await?;
+    let ids: Vec<IntegrationId> = match args.integration {
+        Some(id) => vec![opened.integration(&IntegrationId(id)).await?.id],
+        None => opened.store.integrations().await.or_fail()?.into_iter().map(|one| one.id).collect(),
+    };
+    if ids.is_empty() {
+        context.say("no integrations; `sluice integration apply <file>` adds one");
+    }
+    for id in ids {
+        let status = opened.store.lane_status(&id).await.or_fail()?;
+        let runs = opened.store.runs(&id, 20).await.or_fail()?;
+        let completed = runs.iter().any(|run| (run.kind, run.phase) == (RunKind::FullSync, Phase::Completed));
+        if context.json {
+            let mut json = serde_json::to_value(&status).unwrap_or_default();
+            if let Some(json) = json.as_object_mut() {
+                json.insert("full-sync-needed".into(), (!completed || !status.needs.is_empty()).into());
+            }
+            context.line(&json);
+            continue;
+        }
+        output::line(&format!("{id}: {}", health(&status)));
+        output::text(&table::render(&rows(&status, completed)));
+    }
+    Ok(End::Success)
+}
+
+/// An integration's health in a few words.
+fn health(status: &LaneStatus) -> String {
+    if !status.enabled {
+        return "disabled".to_owned();
+    }
+    match &status.pause {
+        Some(pause) if pause.kind == PauseKind::NeedsAttention => {
+            format!("needs attention ({})", pause.cause.code)
+        }
+        Some(pause) => format!("waits for a remote ({})", pause.cause.code),
+        None if status.gate_closed_by.is_some() => "a run is active".to_owned(),
+        None if status.dead > 0 => "works; dead letters need attention".to_owned(),
+        None => "works".to_owned(),
+    }
+}
+
+fn rows(status: &LaneStatus, completed: bool) -> Vec<Vec<String>> {
+    let now = Timestamp::now();
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    if let Some(pause) = &status.pause {
+        rows.push(("why", pause.cause.message.clone()));
+        rows.push(("since", format!("{}, tried again at {}", moment(pause.since), moment(pause.until))));
+    }
+    rows.push(("host", status.host.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)));
+    rows.push((
+        "gate",
+        status.gate_closed_by.map_or_else(|| "open".to_owned(), |run| format!("closed by run {run}")),
+    ));
+    rows.push((
+        "waiting",
+        format!(
+            "{} deliveries to decode, {} contacts; {} of them for another attempt",
+            table::number(status.deliveries_waiting),
+            table::number(status.contacts_waiting),
+            table::number(status.retrying)
+        ),
+    ));
+    if let Some(oldest) = status.oldest {
+        rows.push(("oldest", format!("{} ago", age(now.duration_since(oldest)))));
+    }
+    rows.push(("dead letters", table::number(status.dead)));
+    rows.push(("new contacts", format!("{} wait for the daily run", table::number(status.newcomers))));
+    let (forged, stale) = status.refused;
+    rows.push(("turned away", format!("{} forged, {} stale", table::number(forged), table::number(stale))));
+    let webhook = match (&status.webhook.standing, &status.webhook.failure) {
+        (_, Some(failure)) => format!("not as it should be: {} ({})", failure.message, failure.code),
+        (Some(_), None) => "set up in the CRM".to_owned(),
+        (None, None) => "not set up; `sluice serve --public-url` does it".to_owned(),
+    };
+    rows.push(("webhook", webhook));
+    if !completed {
+        rows.push(("full sync", "needed: none has completed yet".to_owned()));
+    }
+    for need in &status.needs {
+        rows.push((
+            "full sync",
+            format!(
+                "needed: {} ({} times since {})",
+                need.message,
+                table::number(need.times),
+                moment(need.since)
+            ),
+        ));
+    }
+    rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect()
+}
+
+/// A moment to the second.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn age(age: SignedDuration) -> String {
+    let rounded = age.round(SignedDurationRound::new().smallest(Unit::Second)).unwrap_or(age);
+    format!("{rounded:#}")
+}

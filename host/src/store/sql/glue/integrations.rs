@@ -1,0 +1,83 @@
+//! `IntegrationStore`, each method one transaction.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::SqlStore;
+use crate::hosting::Fence;
+use crate::integration::{Integration, IntegrationId};
+use crate::lane::{Standing, Webhook};
+use crate::store::sql::{Engine, integrations, webhooks};
+use crate::store::{IntegrationStore, StoreError};
+
+/// A key that nobody guesses.
+fn new_key() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
+}
+
+#[async_trait]
+impl<E: Engine> IntegrationStore for SqlStore<E> {
+    async fn put_integration(&self, integration: &Integration) -> Result<(), StoreError> {
+        let (integration, key) = (integration.clone(), new_key());
+        self.engine.write(move |sql| integrations::put(sql, &integration, &key)).await
+    }
+
+    async fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError> {
+        let id = id.clone();
+        self.engine.read(move |sql| integrations::get(sql, &id)).await
+    }
+
+    async fn standing(&self, id: &IntegrationId) -> Result<Option<Standing>, StoreError> {
+        let id = id.clone();
+        self.engine.read(move |sql| integrations::standing(sql, &id)).await
+    }
+
+    async fn integrations(&self) -> Result<Vec<Integration>, StoreError> {
+        self.engine.read(move |sql| integrations::all(sql)).await
+    }
+
+    async fn set_enabled(&self, id: &IntegrationId, enabled: bool) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.engine.write(move |sql| integrations::set_enabled(sql, &id, enabled)).await
+    }
+
+    async fn retire_integration(&self, id: &IntegrationId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.engine.write(move |sql| integrations::retire(sql, &id)).await
+    }
+
+    async fn delete_retiring(&self, fence: &Fence) -> Result<bool, StoreError> {
+        let fence = fence.clone();
+        self.engine.write(move |sql| integrations::delete_retiring(sql, &fence)).await
+    }
+
+    async fn delete_integration(&self, id: &IntegrationId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.engine.write(move |sql| integrations::delete(sql, &id)).await
+    }
+
+    async fn rotate_key(&self, id: &IntegrationId, until: Timestamp) -> Result<(), StoreError> {
+        let (id, key) = (id.clone(), new_key());
+        self.engine.write(move |sql| integrations::rotate_key(sql, &id, &key, until)).await
+    }
+
+    async fn webhook(&self, id: &IntegrationId) -> Result<Webhook, StoreError> {
+        let id = id.clone();
+        self.engine.read(move |sql| webhooks::get(sql, &id)).await
+    }
+
+    async fn put_webhook(&self, fence: &Fence, webhook: &Webhook) -> Result<(), StoreError> {
+        let (fence, webhook) = (fence.clone(), webhook.clone());
+        self.engine.write(move |sql| webhooks::put(sql, &fence, &webhook)).await
+    }
+
+    async fn put_component(&self, name: &str, component: Vec<u8>) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.engine.write(move |sql| integrations::put_component(sql, &name, &component)).await
+    }
+
+    async fn component(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let name = name.to_owned();
+        self.engine.read(move |sql| integrations::component(sql, &name)).await
+    }
+}

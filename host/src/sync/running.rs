@@ -1,0 +1,143 @@
+//! One full sync or daily run from its acceptance to its end: which step follows which, and how it is
+//! stopped.
+//!
+//! A step begins with its phase in the store, so a run that was killed goes on where it was. What ends
+//! a run is stored before anybody is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::failure::SyncError;
+use super::holding::Hold;
+use super::line::Line;
+use super::work::Work;
+use super::{bulk, daily, reading, writing};
+use crate::error::{ErrorCode, Failure};
+use crate::run::{Phase, Run, RunId, RunKind};
+use crate::store::{RunEnd, Store, StoreError};
+
+/// How long contacts in the middle of being written may take to get their outcome after a cancel. One
+/// whose steps take longer has none, though some of it is written; the next run writes it whole.
+const GRACE: Duration = Duration::from_millis(700);
+
+/// How often the store is asked whether somebody cancelled: it may have been another process.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Does an active run from where it is to its end, and returns it as it ended. `line` is opened first.
+///
+/// # Errors
+/// When the store fails, or another host takes over: the run stays active, to be gone on with. Every other
+/// failure ends the run.
+pub async fn execute(
+    store: Arc<dyn Store>,
+    hold: &Hold,
+    line: impl Future<Output = Result<Line, SyncError>>,
+    run: Run,
+) -> Result<Run, StoreError> {
+    let (id, kind) = (run.id, run.kind.words());
+    let cancelled = CancellationToken::new();
+    info!(run = %id, integration = %run.integration, phase = run.phase.as_str(), kind, "run begins");
+    let steps = async {
+        let line = tokio::select! {
+            line = line => Arc::new(line?),
+            () = cancelled.cancelled() => return Ok(()),
+        };
+        let work = Work { store: Arc::clone(&store), fence: hold.fence.clone(), line };
+        go_through(&work, run, &cancelled).await
+    };
+    let end = tokio::select! {
+        ended = steps => ended,
+        stopped = stop_when_asked(&*store, id, &cancelled) => stopped,
+        () = hold.lost.cancelled() => Err(StoreError::LeaseLost(hold.fence.integration.clone()).into()),
+    };
+    let end = match end {
+        Ok(()) if cancelled.is_cancelled() => RunEnd::Cancelled,
+        Ok(()) => RunEnd::Completed,
+        Err(SyncError::Store(error)) => return Err(error),
+        // Whatever it was, it was met by somebody who had to stop; who takes over goes on.
+        Err(_) if !hold.valid.holds() => {
+            return Err(StoreError::LeaseLost(hold.fence.integration.clone()));
+        }
+        Err(error) => {
+            error!(run = %id, code = error.code(), kind, "run failed");
+            RunEnd::Failed(Failure::from(&error))
+        }
+    };
+    let run = store.end_run(&hold.fence, id, end).await?;
+    info!(run = %id, phase = run.phase.as_str(), read = run.counters.read, kind, "run ended");
+    Ok(run)
+}
+
+async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Result<(), SyncError> {
+    let id = run.id;
+    let mut phase = run.phase;
+    if !phase.is_active() {
+        return Ok(());
+    }
+    while phase != Phase::Writing {
+        // Dropped in the middle, these steps leave nothing that is counted wrongly.
+        let Some(next) = cancelled.run_until_cancelled(step(work, &run, phase)).await else {
+            return Ok(());
+        };
+        phase = next?;
+        work.store.enter_phase(&work.fence, id, phase).await?;
+    }
+    writing::write_all(work, id, cancelled).await
+}
+
+/// Does a phase before the writing one; gives the phase that follows.
+async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Phase, SyncError> {
+    let id = run.id;
+    Ok(match phase {
+        Phase::Accepted => Phase::Reading,
+        Phase::Reading => {
+            if !run.read_to_end {
+                match run.kind {
+                    RunKind::FullSync => reading::read_all(work, run).await?,
+                    RunKind::Daily => daily::read_new(work, run).await?,
+                }
+            }
+            bulk::await_left(work, &run.integration).await?;
+            if work.store.staged_count(id).await? >= work.line.import_threshold {
+                Phase::Comparing
+            } else {
+                Phase::Writing
+            }
+        }
+        Phase::Comparing => match bulk::compare_before(work, id, run.forced).await? {
+            bulk::Compared::Yes => Phase::Importing,
+            bulk::Compared::No => Phase::Writing,
+        },
+        Phase::Importing => {
+            writing::opt_out_first(work, id).await?;
+            bulk::import_all(work, id).await?;
+            Phase::Verifying
+        }
+        Phase::Verifying => {
+            bulk::verify(work, id).await?;
+            Phase::Writing
+        }
+        Phase::Writing | Phase::Completed | Phase::Failed | Phase::Cancelled => phase,
+    })
+}
+
+/// Returns some moments after somebody has asked the run to stop, so that what is being written can
+/// get its outcome.
+async fn stop_when_asked(
+    store: &dyn Store,
+    id: RunId,
+    cancelled: &CancellationToken,
+) -> Result<(), SyncError> {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        ticks.tick().await;
+        if store.run(id).await?.cancel_requested {
+            cancelled.cancel();
+            tokio::time::sleep(GRACE).await;
+            return Ok(());
+        }
+    }
+}

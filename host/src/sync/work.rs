@@ -1,0 +1,19 @@
+//! What a step of work for one integration has at hand: the store, the lease under which it writes, and the
+//! line.
+
+use std::sync::Arc;
+
+use super::line::Line;
+use crate::hosting::Fence;
+use crate::store::Store;
+
+/// Clones share everything.
+#[derive(Clone)]
+pub struct Work {
+    /// Where everything is remembered.
+    pub store: Arc<dyn Store>,
+    /// The right to write for the integration.
+    pub fence: Fence,
+    /// From its CRM to APSIS One.
+    pub line: Arc<Line>,
+}

@@ -1,0 +1,92 @@
+//! What every store must do, shown on real database files.
+//!
+//! `suite` and `outcomes` hold the tests, written against the trait; this file runs each of them on each backend,
+//! on an empty database. What only one backend can show is in its own module.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod attempts;
+mod crash;
+mod outcomes;
+mod postgres;
+mod queue;
+mod random;
+mod sample;
+mod sqlite;
+mod suite;
+
+use sluice::store::{PostgresStore, SqliteStore};
+use sluice_tests::postgres::database;
+
+macro_rules! on_both {
+    ($($suite:ident: $($test:ident),* $(,)?;)*) => {
+        mod on_sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let store = super::SqliteStore::open(&folder.path().join("sluice.db")).unwrap();
+                    super::$suite::$test(&store).await;
+                }
+            )*)*
+        }
+
+        mod on_postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let store = super::PostgresStore::open(&super::database().url).await.unwrap();
+                    super::$suite::$test(&store).await;
+                }
+            )*)*
+        }
+    };
+}
+
+on_both!(
+    attempts:
+    an_interrupted_write_is_remembered_until_the_next_one,
+    what_was_refused_may_have_been_written_in_part,
+    attempts_outlive_the_details_of_their_run,
+    imports_that_a_run_left_are_found,
+    an_integration_stays_as_it_is_while_a_run_is_active;
+    suite:
+    integrations_are_put_replaced_listed_and_deleted,
+    an_integration_applied_again_inherits_nothing,
+    one_run_at_a_time,
+    a_page_is_outcomes_stage_cursor_and_counters,
+    a_contact_read_twice_counts_once,
+    reading_starts_anew,
+    reading_to_the_end_is_remembered,
+    staged_contacts_come_in_order_and_bounds,
+    what_was_found_is_remembered_once,
+    the_rest_is_absent_but_not_what_is_staged_later;
+    outcomes:
+    settling_moves_from_stage_to_ledger,
+    the_ledger_keeps_what_was_written,
+    a_run_that_does_not_add_up_fails,
+    a_completed_run_is_as_it_ended,
+    a_cancelled_run_shows_who_has_no_outcome,
+    a_failed_run_says_why,
+    an_ended_run_takes_no_more_steps,
+    cancelling_is_asked_for,
+    batches_are_kept_by_number,
+    results_are_paged_and_filtered,
+    reasons_are_counted,
+    discards_come_in_order,
+    only_ten_runs_keep_their_details,
+    unknown_runs_are_errors,
+    many_writers_at_once;
+    queue:
+    deliveries_are_numbered_as_they_come_and_known_by_their_ids,
+    contacts_are_taken_in_the_order_of_their_oldest_change,
+    each_delivery_ends_once_with_its_changes,
+    what_failed_comes_again_later_and_is_given_up_in_the_end,
+    dead_letters_are_replayed_by_one_by_cause_and_all,
+    the_gate_is_closed_by_a_run,
+    whoever_was_replaced_writes_nothing_more,
+    a_lease_is_one_hosts_until_it_ends,
+    what_has_ended_is_forgotten_in_its_time,
+    requests_that_were_turned_away_are_counted,
+    a_full_sync_makes_good_what_was_missed;
+);
