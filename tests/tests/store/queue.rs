@@ -219,6 +219,46 @@ pub async fn what_failed_comes_again_later_and_is_given_up_in_the_end(store: &dy
     );
 }
 
+pub async fn what_failed_keeps_nobody_waiting(store: &dyn Store) {
+    let fence = held(store, "a").await;
+    touched(store, &fence, &["a", "b", "c", "d"]).await;
+    let taken = take(store, &fence, &[]).await;
+    let again = |due| ContactEnd::Again { due, cause: cause("x-failed"), counts: true };
+    let ends = taken[..2].iter().map(|waiting| with(waiting, again(soon(60)))).collect();
+    store.settle_changes(&fence, ends).await.unwrap();
+    let names_of = async |limit| match store.take(&fence.integration, soon(61), &[], limit).await.unwrap() {
+        Taken::Contacts(taken) => names(&taken).into_iter().map(str::to_owned).collect::<Vec<_>>(),
+        Taken::Closed(run) => panic!("closed by {run}"),
+    };
+    assert_eq!(names_of(1).await, ["c"], "what fails by itself is not tried before the others");
+    assert_eq!(names_of(2).await, ["a", "c"], "half of the places, so that it is tried, too");
+    assert_eq!(names_of(3).await, ["a", "c", "d"]);
+    assert_eq!(names_of(10).await, ["a", "b", "c", "d"]);
+    // What is new of one that failed is tried at once, and with all its attempts.
+    touched(store, &fence, &["b"]).await;
+    let taken = take(store, &fence, &["c", "d"]).await;
+    assert_eq!((names(&taken), taken[0].attempts, taken[0].changes.len()), (vec!["b"], 0, 2));
+    // A dead letter is all that waited.
+    let dead = with(&taken[0], ContactEnd::Dead(cause("x-failed"), Vec::new()));
+    store.settle_changes(&fence, vec![dead]).await.unwrap();
+    assert_eq!(store.lane_status(&fence.integration).await.unwrap().dead, 2);
+}
+
+pub async fn an_integration_goes_only_while_it_is_to_go(store: &dyn Store) {
+    let fence = held(store, "a").await;
+    let a = fence.integration.clone();
+    assert!(!store.delete_retiring(&fence).await.unwrap());
+    store.retire_integration(&a).await.unwrap();
+    let refused = store.accept_run(&a, FULL_SYNC).await.unwrap_err();
+    assert_eq!(refused.code(), "integration-unknown", "nobody begins what nobody would do");
+    // Applied again, it stays.
+    store.put_integration(&integration("a")).await.unwrap();
+    assert!(!store.delete_retiring(&fence).await.unwrap());
+    store.retire_integration(&a).await.unwrap();
+    assert!(store.delete_retiring(&fence).await.unwrap());
+    assert_eq!(store.integration(&a).await.unwrap(), None);
+}
+
 pub async fn dead_letters_are_replayed_by_one_by_cause_and_all(store: &dyn Store) {
     let fence = held(store, "a").await;
     let a = fence.integration.clone();

@@ -36,8 +36,6 @@ pub(super) fn take(
     let busy: HashSet<&ContactId> = busy.iter().collect();
     let reach = limit.saturating_add(u32::try_from(busy.len()).unwrap_or(u32::MAX));
     let places = usize::try_from(limit).unwrap_or(usize::MAX);
-    // Those that wait for another attempt may take half of the places, so that they do not keep back what
-    // is new.
     let later = sql.query(
         "SELECT contact, attempts, existed FROM waiting WHERE integration = ?1 AND due > 0 AND due <= ?2
          ORDER BY due, since LIMIT ?3",
@@ -56,8 +54,13 @@ pub(super) fn take(
         });
         all.take(places).collect()
     };
-    let mut contacts = free(later, places.div_ceil(2))?;
-    contacts.extend(free(fresh, places.saturating_sub(contacts.len()))?);
+    let (mut later, fresh) = (free(later, places)?, free(fresh, places)?);
+    // Those that wait for another attempt may take half of the places, so that they do not keep back what is new;
+    // and of one place none, so that a lane is not tried again and again with what fails by itself.
+    later.truncate((places / 2).max(places.saturating_sub(fresh.len())));
+    let mut contacts = later;
+    let left = places.saturating_sub(contacts.len());
+    contacts.extend(fresh.into_iter().take(left));
 
     let each: Vec<_> =
         contacts.iter().map(|(contact, ..)| params![integration, contact, CHANGES].to_vec()).collect();

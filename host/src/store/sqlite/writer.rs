@@ -198,11 +198,11 @@ impl Work {
             self.checkpoints.ask();
         }
         let log = PathBuf::from(format!("{}-wal", self.path));
-        let how = match std::fs::metadata(log).map_or(0, |log| log.len()) {
-            ..=LOG_BEHIND => return,
-            ..=LOG_LIMIT => "PASSIVE",
-            _ => "TRUNCATE",
-        };
+        let length = std::fs::metadata(log).map_or(0, |log| log.len());
+        if length <= LOG_BEHIND {
+            return;
+        }
+        let how = if length > LOG_LIMIT { "TRUNCATE" } else { "PASSIVE" };
         // A reader that outlasts the busy time-out leaves it for the next time.
         drop(self.sql.query_row(&format!("PRAGMA wal_checkpoint({how})"), (), |_| Ok(())));
     }

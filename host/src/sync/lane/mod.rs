@@ -28,7 +28,7 @@ use tracing::{debug, info, warn};
 
 use self::decode::Round;
 use self::prepare::{Job, Ready, another_attempt, prepare};
-use self::trouble::{Health, Trouble, cause, trouble};
+use self::trouble::{Health, Trouble, cause, trouble, wait};
 use self::write::Failed;
 use super::failure::SyncError;
 use super::work::Work;
@@ -287,7 +287,9 @@ impl Lane<'_> {
         warn!(contact = %contact, code = error.code(), "contact not written");
         let words = cause(&error);
         let limit = self.work.line.real_time.attempts;
-        let again = |cause: Cause| ContactEnd::Again { due: Timestamp::now(), cause, counts: false };
+        // A little later: the next one to be tried is another one.
+        let due = Timestamp::now().checked_add(wait(1, None)).unwrap_or(Timestamp::MAX);
+        let again = |cause: Cause| ContactEnd::Again { due, cause, counts: false };
         let end = match trouble(&error) {
             Trouble::Stop => return Err(StoreError::LeaseLost(self.work.fence.integration.clone())),
             Trouble::Refused(reason) => {
@@ -336,6 +338,7 @@ impl Lane<'_> {
         let passing = matches!(trouble(error), Trouble::Passing { .. });
         if let [(contact, attempts, up_to)] = taken
             && passing
+            && !self.health.failed(contact)
             && self.work.line.connection.check().await.is_ok()
         {
             let limit = self.work.line.real_time.attempts;
