@@ -207,10 +207,10 @@ impl Installation {
 
 /// Waits until something is so; it is polled where nothing tells.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
+    let (start, mut pace) = (Instant::now(), tokio::time::interval(Duration::from_millis(3)));
     while !holds() {
         assert!(start.elapsed() < Duration::from_mins(5), "waited too long until {what}");
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        pace.tick().await;
     }
 }
 

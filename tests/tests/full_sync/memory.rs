@@ -36,9 +36,10 @@ async fn peak_of_a_sync_of(persons: u64) -> u64 {
     let id = child.id().expect("the program runs");
     let ended = tokio::spawn(ended(child));
     let mut peak = 0;
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
     while !ended.is_finished() {
+        pace.tick().await;
         peak = high_water_mark(id).unwrap_or(0).max(peak);
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let ended = ended.await.expect("the program can be waited for");
     let took = start.elapsed();

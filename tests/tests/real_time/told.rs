@@ -45,9 +45,9 @@ async fn a_contacts_whole_story_is_shown() {
     assert!(nobody.contains("nothing is known"), "{nobody}");
 }
 
-#[tokio::test]
-async fn a_change_that_waits_says_for_what() {
-    let live = Live::start(On::Sqlite, SandboxConfig::default(), |text| text + IMMEDIATELY).await;
+/// Somebody of whom a change came that APSIS One does not take. `more` ends the integration's file.
+async fn with_somebody_who_fails(more: &str) -> (Live, String) {
+    let live = Live::start(On::Sqlite, SandboxConfig::default(), |text| text + IMMEDIATELY + more).await;
     assert_eq!(live.sync().await.last()["phase"], "completed");
     let person = live.sandbox.profiles()[0].crm_id.clone().unwrap();
     live.sandbox.add_fault(FaultRule {
@@ -56,6 +56,12 @@ async fn a_change_that_waits_says_for_what() {
         when: When::Probability(1.0),
     });
     live.sandbox.lime_update("person", person.parse().unwrap(), &json!({ "visits": 77 })).unwrap();
+    (live, person)
+}
+
+#[tokio::test]
+async fn a_change_that_waits_says_for_what() {
+    let (live, person) = with_somebody_who_fails("").await;
     let change = eventually("it was tried", async || {
         let story = live.run(&["contact", "show", ACME, &person]).await.last().clone();
         (story["changes"][0]["attempts"].as_u64() > Some(0)).then(|| story["changes"][0].clone())
@@ -73,16 +79,7 @@ async fn a_change_that_waits_says_for_what() {
 
 #[tokio::test]
 async fn a_dead_letter_tells_what_was_asked() {
-    let live =
-        Live::start(On::Sqlite, SandboxConfig::default(), |text| text + IMMEDIATELY + "attempts = 1\n").await;
-    assert_eq!(live.sync().await.last()["phase"], "completed");
-    let person = live.sandbox.profiles()[0].crm_id.clone().unwrap();
-    live.sandbox.add_fault(FaultRule {
-        route: "apsis.attributes.patch".to_owned(),
-        fault: Fault::Status { status: 500, retry_after: None },
-        when: When::Probability(1.0),
-    });
-    live.sandbox.lime_update("person", person.parse().unwrap(), &json!({ "visits": 77 })).unwrap();
+    let (live, person) = with_somebody_who_fails("attempts = 1\n").await;
     live.until_quiet().await;
     let story = words(&live, &["contact", "show", ACME, &person]).await;
     assert!(story.contains("apsis-busy") && story.contains("consents"), "{story}");
