@@ -33,6 +33,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::SandboxError;
+use crate::apsis::CRM;
 use crate::call::{Head, Reply};
 use crate::faults::FaultRule;
 use crate::lock::held;
@@ -97,7 +98,7 @@ fn route(world: &Arc<World>, head: &Head, body: &Bytes) -> Result<Reply, Sandbox
             done()
         }
         (["profiles", crm_id, "consents"], &Method::PUT) => {
-            world.apsis.put_consent(crm_id, &read::<Consent>(body)?)?;
+            world.apsis.put_consent(CRM.discriminator(), crm_id, &read::<Consent>(body)?)?;
             done()
         }
         (["lime", limetype], &Method::GET) => ok(&world.lime.ids(limetype)?),

@@ -23,9 +23,8 @@ pub struct Editor {
     chance: StdRng,
     /// Who is there, as far as the editor knows.
     persons: Vec<u64>,
-    /// Consents that were changed.
-    answers: i64,
-    began: Timestamp,
+    /// When the last answer was given.
+    answered: Timestamp,
     made: u64,
 }
 
@@ -37,7 +36,7 @@ impl Editor {
     pub fn new(sandbox: &Sandbox, seed: u64) -> Result<Self, SandboxError> {
         let persons = sandbox.lime_ids("person")?;
         let chance = StdRng::seed_from_u64(seed);
-        Ok(Self { chance, persons, answers: 0, began: Timestamp::now(), made: 0 })
+        Ok(Self { chance, persons, answered: Timestamp::now(), made: 0 })
     }
 
     /// How many edits were made.
@@ -118,29 +117,51 @@ impl Editor {
         self.answer_of(sandbox, person)
     }
 
-    /// A change of mind is on the record that is there, as the consent add-on has it.
     fn answer_of(&mut self, sandbox: &Sandbox, person: u64) -> Result<(), SandboxError> {
-        let kind = TYPES.choose(&mut self.chance).copied();
-        // Later than every answer before it, however coarse the CRM's clock is.
-        self.answers += 1;
-        let at = self.began + SignedDuration::from_millis(self.answers * 10);
+        let kind = TYPES.choose(&mut self.chance).copied().unwrap_or_default();
         let approved: bool = self.chance.random();
+        self.say(sandbox, person, kind, Some(approved))?;
+        self.made += 1;
+        Ok(())
+    }
+
+    /// A moment later than every one before it, and than now, however coarse the CRM's clock is.
+    pub fn moment(&mut self) -> Timestamp {
+        let coarse = SignedDuration::from_millis(10);
+        self.answered = self.answered.max(Timestamp::now()) + coarse;
+        self.answered
+    }
+
+    /// Has a person say yes or no to a consent type, or takes back that anything was said; when that was. A change of
+    /// mind is on the record that is there, as the consent add-on has it.
+    ///
+    /// # Errors
+    /// When the CRM refuses.
+    pub fn say(
+        &mut self,
+        sandbox: &Sandbox,
+        person: u64,
+        kind: u64,
+        approved: Option<bool>,
+    ) -> Result<Timestamp, SandboxError> {
+        let at = self.moment();
         let values = json!({
             "person": person, "consenttype": kind, "approved": approved, "date": at.to_string(), "source": "webform",
         });
         let mut held = None;
         for consent in sandbox.lime_related("consent", "person", person)? {
             let of = sandbox.lime_object("consent", consent)?;
-            if of.get("consenttype").and_then(Value::as_u64) == kind {
+            if of.get("consenttype").and_then(Value::as_u64) == Some(kind) {
                 held = Some(consent);
             }
         }
-        match held {
-            Some(consent) => sandbox.lime_update("consent", consent, &values)?,
-            None => drop::<u64>(sandbox.lime_create("consent", &values)?),
+        match (held, approved) {
+            (Some(consent), Some(_)) => sandbox.lime_update("consent", consent, &values)?,
+            (None, Some(_)) => drop::<u64>(sandbox.lime_create("consent", &values)?),
+            (Some(consent), None) => sandbox.lime_delete("consent", consent)?,
+            (None, None) => {}
         }
-        self.made += 1;
-        Ok(())
+        Ok(at)
     }
 
     fn delete(&mut self, sandbox: &Sandbox) -> Result<(), SandboxError> {

@@ -20,16 +20,18 @@ mod lock;
 pub mod program;
 mod sandbox;
 mod server;
+mod stop;
 mod webhooks;
 mod world;
 
 pub use apsis::{
     ApsisSwitches, ConsentType, DumpedProfile, EmptyText, ExportEnd, ImportEnd, ImportReport, ImportStatus,
-    SECTION, TakenKey,
+    Mailable, MailableChange, SECTION, TakenKey,
 };
 pub use arrivals::{Arrival, Peaks};
 pub use editor::Editor;
 pub use faults::{Fault, FaultRule, When};
 pub use lime::{LimeSwitches, People, Subscription};
 pub use sandbox::{Addresses, CLIENT_ID, Consent, Sandbox, SandboxConfig, SandboxError};
+pub use stop::{Moment, Stop};
 pub use webhooks::{ChildrenUpdate, Webhook, WebhookCounters, WebhookState, WebhookSwitches};

@@ -1,6 +1,6 @@
 //! A running sandbox, and the handle to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -12,12 +12,15 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::apsis::{Apsis, ApsisSwitches, CRM, ConsentType, DumpedProfile, ImportReport};
+use crate::apsis::{
+    Apsis, ApsisSwitches, CRM, ConsentType, DumpedProfile, ImportReport, Mailable, MailableChange,
+};
 use crate::arrivals::{Arrival, Arrivals, Peaks};
 use crate::faults::{FaultRule, Faults};
 use crate::lime::{Lime, LimeSwitches, People, Subscription};
 use crate::lock::held;
 use crate::server::{Site, serve};
+use crate::stop::{Moment, Stop};
 use crate::webhooks::{self, Webhook, WebhookCounters, WebhookSwitches, Webhooks};
 use crate::world::World;
 
@@ -193,6 +196,7 @@ impl Sandbox {
             arrivals: Mutex::new(Arrivals::new(config.keep_arrivals)),
             limits: Mutex::default(),
             faults: Mutex::new(Faults::new(config.faults, config.fault_seed)),
+            stopping: Mutex::default(),
         });
         let stop = CancellationToken::new();
         for ((listener, _), site) in listeners.into_iter().zip([Site::Lime, Site::Apsis, Site::Control]) {
@@ -371,7 +375,29 @@ impl Sandbox {
     /// # Errors
     /// When topic and channel do not go together.
     pub fn put_consent(&self, crm_id: &str, consent: &Consent) -> Result<(), SandboxError> {
-        self.world.apsis.put_consent(crm_id, consent)
+        self.world.apsis.put_consent(CRM.discriminator(), crm_id, consent)
+    }
+
+    /// The same for a profile with a key in another keyspace, as somebody has who signed up by a form: the address
+    /// itself in `com.apsis1.keyspaces.email`.
+    ///
+    /// # Errors
+    /// When topic and channel do not go together, or there is no such keyspace.
+    pub fn put_consent_at(&self, keyspace: &str, key: &str, consent: &Consent) -> Result<(), SandboxError> {
+        self.world.apsis.put_consent(keyspace, key, consent)
+    }
+
+    /// Has `told` called with each write of APSIS One that makes an address mailable for a topic on a channel, or no
+    /// longer so: at once, before anything else sees the write, while the account is locked. It may not call
+    /// the sandbox.
+    pub fn watch_mailable(&self, told: impl FnMut(&MailableChange) + Send + 'static) {
+        self.world.apsis.watch(Box::new(told));
+    }
+
+    /// All that is mailable now. Known from the first [`Sandbox::watch_mailable`] on; nothing before.
+    #[must_use]
+    pub fn mailable(&self) -> BTreeSet<Mailable> {
+        self.world.apsis.mailable()
     }
 
     /// What each import did, as the report in the user interface would have it.
@@ -415,6 +441,14 @@ impl Sandbox {
     /// Adds a fault.
     pub fn add_fault(&self, rule: FaultRule) {
         held(&self.world.faults).add(rule);
+    }
+
+    /// Has APSIS One stand still at one request: `skip` others of the routes whose names begin with `route` are taken
+    /// first. When the request has come to its moment, neither it nor any later one is answered, until the stop is
+    /// dropped; then those that stood still are dropped.
+    #[must_use]
+    pub fn stop_at(&self, route: &str, skip: u64, moment: Moment) -> Stop {
+        held(&self.world.stopping).ask(route, skip, moment)
     }
 
     /// No more faults.

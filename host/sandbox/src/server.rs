@@ -22,6 +22,7 @@ use crate::call::{Head, Reply};
 use crate::control;
 use crate::faults::Plan;
 use crate::lock::held;
+use crate::stop::Way;
 use crate::world::World;
 
 /// The connection is to be dropped without an answer.
@@ -118,6 +119,15 @@ async fn answer(
             let profile = route.address().map(|at| held(&world.arrivals).hash(&at.keyspace, &at.key));
             let number = held(&world.arrivals).note(now, class, profile, Duration::ZERO);
             let arrival = Arrived { world: &world, class, number };
+            let way = held(&world.stopping).way(class);
+            let then = match way {
+                Way::Free => None,
+                Way::Held(stands) => {
+                    stands.wait().await;
+                    return arrival.dropped(Dropped);
+                }
+                Way::HeldAfter(stands) => Some(stands),
+            };
             let admitted = held(&world.limits).apsis(now, class, profile, &switches);
             let plan = held(&world.faults).plan(class, profile);
             if plan.tokens_expire {
@@ -125,12 +135,21 @@ async fn answer(
             }
             let instead = match before(&plan, admitted, switches.retry_after, Reply::problem).await {
                 Ok(instead) => instead,
-                Err(dropped) => return arrival.dropped(dropped),
+                Err(dropped) => {
+                    if let Some(stands) = then {
+                        stands.wait().await;
+                    }
+                    return arrival.dropped(dropped);
+                }
             };
             let reply = match instead {
                 Some(reply) => reply,
                 None => Apsis::serve(&world, head, route, Body::new(incoming)).await,
             };
+            if let Some(stands) = then {
+                stands.wait().await;
+                return arrival.dropped(Dropped);
+            }
             arrival.end(&plan, reply)
         }
     }

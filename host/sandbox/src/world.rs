@@ -7,9 +7,10 @@ use crate::arrivals::Arrivals;
 use crate::faults::Faults;
 use crate::lime::Lime;
 use crate::limits::Limits;
+use crate::stop::Stopping;
 use crate::webhooks::Webhooks;
 
-/// The two sides, the webhooks between them, the limits, the faults and the log.
+/// The two sides, the webhooks between them, the limits, the faults, the stop and the log.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) lime: Lime,
@@ -18,4 +19,5 @@ pub(crate) struct World {
     pub(crate) arrivals: Mutex<Arrivals>,
     pub(crate) limits: Mutex<Limits>,
     pub(crate) faults: Mutex<Faults>,
+    pub(crate) stopping: Mutex<Stopping>,
 }

@@ -64,8 +64,7 @@ pub(crate) fn set(profile: &mut Profile, wanted: Wanted, switches: &ApsisSwitche
     if matches!(wanted.state, ConfirmedOptIn | PendingOptIn) {
         return refuse(400, "The type cannot be set by the API");
     }
-    let known =
-        profile.consents.iter_mut().find(|it| it.topic == wanted.topic && it.channel == wanted.channel);
+    let known = profile.consent(wanted.topic, wanted.channel, switches).map(|known| known.state);
     let new = Consent {
         topic: wanted.topic,
         channel: wanted.channel,
@@ -73,19 +72,20 @@ pub(crate) fn set(profile: &mut Profile, wanted: Wanted, switches: &ApsisSwitche
         source: wanted.source,
         reason: wanted.reason,
         modified_at: Timestamp::now(),
+        address: None,
     };
     let Some(known) = known else {
-        profile.consents.push(new);
+        profile.put_consent(new, switches);
         return Ok(201);
     };
-    match (known.state, wanted.state) {
+    match (known, wanted.state) {
         (OptIn, OptIn) | (OptOut, OptOut) if !switches.same_consent_conflicts => Ok(200),
         (ConfirmedOptIn, OptIn) if !switches.confirmed_is_kept => {
-            *known = new;
+            profile.put_consent(new, switches);
             Ok(204)
         }
         (OptIn, OptOut) | (OptOut, OptIn) | (ConfirmedOptIn | PendingOptIn, OptOut) => {
-            *known = new;
+            profile.put_consent(new, switches);
             Ok(204)
         }
         _ => refuse(409, "Consent transition not supported"),
@@ -108,9 +108,10 @@ mod tests {
                 source: "".into(),
                 reason: "".into(),
                 modified_at: Timestamp::UNIX_EPOCH,
+                address: None,
             };
             let mut profile = Profile::default();
-            profile.consents.extend(from.map(consent));
+            from.into_iter().for_each(|state| profile.put_consent(consent(state), &switches));
             let wanted = Wanted { topic: 0, channel: 0, state: to, source: "".into(), reason: "x".into() };
             set(&mut profile, wanted, &switches).unwrap_or_else(|refusal| refusal.status)
         };

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use super::State;
 use super::definitions::{SECTION, attribute_at, attribute_by_discriminator};
 use super::profiles::{Consent, Profile, Refusal, refuse};
-use super::switches::ExportEnd;
+use super::switches::{ApsisSwitches, ExportEnd};
 use crate::call::{Head, Reply};
 use crate::lock::held;
 use crate::world::World;
@@ -160,7 +160,7 @@ fn file(world: Arc<World>, export: Export, gzip: bool) -> Body {
             let state = held(&world.apsis.state);
             for (id, profile) in state.profiles.after(after).take(PIECE) {
                 last = id;
-                lines.push(line(profile, &export).to_string());
+                lines.push(line(profile, &export, &state.switches).to_string());
             }
         }
         if lines.is_empty() {
@@ -176,7 +176,7 @@ fn file(world: Arc<World>, export: Export, gzip: bool) -> Body {
     Body::from_stream(pieces)
 }
 
-fn line(profile: &Profile, export: &Export) -> Value {
+fn line(profile: &Profile, export: &Export, switches: &ApsisSwitches) -> Value {
     let keys: Vec<Value> = profile
         .keys
         .iter()
@@ -196,7 +196,7 @@ fn line(profile: &Profile, export: &Export) -> Value {
     if export.topics
         && let Some(line) = line.as_object_mut()
     {
-        let consents: Vec<Value> = profile.consents.iter().map(Consent::json).collect();
+        let consents: Vec<Value> = profile.consents(switches).map(Consent::json).collect();
         line.insert("consents".to_owned(), Value::Array(consents));
     }
     line

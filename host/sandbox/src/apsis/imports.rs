@@ -310,6 +310,7 @@ fn work(world: &World, id: &str, file: &[u8]) -> Option<()> {
                 Ok(row) => state.import_row(&mapping, &columns, &row),
                 Err(_) => refuse(400, "The row has another number of columns"),
             };
+            state.written();
             let report = &mut state.imports.all.get_mut(id)?.report;
             match done {
                 Ok(Row::New) => report.new += 1,
@@ -370,7 +371,8 @@ impl State {
 
     fn import_consent(&mut self, id: u64, wanted: &ConsentColumn) {
         use ConsentType::{ConfirmedOptIn, OptIn, OptOut, PendingOptIn};
-        let Some(profile) = self.profiles.get_mut(id) else { return };
+        let State { profiles, switches, .. } = self;
+        let Some(profile) = profiles.get_mut(id) else { return };
         let new = Consent {
             topic: wanted.topic,
             channel: wanted.channel,
@@ -378,13 +380,13 @@ impl State {
             source: "Import".into(),
             reason: "Profile import".into(),
             modified_at: Timestamp::now(),
+            address: None,
         };
-        let same = |it: &&mut Consent| it.topic == wanted.topic && it.channel == wanted.channel;
-        match profile.consents.iter_mut().find(same) {
-            None => profile.consents.push(new),
-            Some(known) => match (known.state, wanted.state) {
-                (OptOut, OptIn) if wanted.resubscribe => *known = new,
-                (OptIn | ConfirmedOptIn | PendingOptIn, OptOut) => *known = new,
+        match profile.consent(wanted.topic, wanted.channel, switches).map(|known| known.state) {
+            None => profile.put_consent(new, switches),
+            Some(known) => match (known, wanted.state) {
+                (OptOut, OptIn) if wanted.resubscribe => profile.put_consent(new, switches),
+                (OptIn | ConfirmedOptIn | PendingOptIn, OptOut) => profile.put_consent(new, switches),
                 _ => {}
             },
         }

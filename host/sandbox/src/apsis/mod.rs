@@ -10,12 +10,14 @@ mod consents;
 mod definitions;
 mod exports;
 mod imports;
+mod mailable;
 mod mapping;
 mod profiles;
 mod route;
 mod switches;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
@@ -25,6 +27,7 @@ use serde_json::{Map, Value, json};
 
 pub use definitions::SECTION;
 pub use imports::{ImportReport, ImportStatus};
+pub use mailable::{Mailable, MailableChange};
 pub use profiles::{ConsentType, DumpedProfile};
 pub use switches::{ApsisSwitches, EmptyText, ExportEnd, ImportEnd, TakenKey};
 
@@ -39,6 +42,7 @@ use attributes::Kept;
 use definitions::{EMAIL, EXPORT, Keyspace, MOBILE, WEB};
 use exports::Exports;
 use imports::Imports;
+use mailable::{Watch, Watcher};
 use profiles::{Profiles, Refusal, refuse};
 use route::Address;
 use tokens::Tokens;
@@ -49,6 +53,7 @@ pub(crate) struct State {
     pub(crate) switches: ApsisSwitches,
     pub(crate) tokens: Tokens,
     pub(crate) profiles: Profiles,
+    watch: Watch,
     /// Tags made since the start: discriminator and name.
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) imports: Imports,
@@ -75,6 +80,7 @@ impl Apsis {
             switches,
             tokens: Tokens::new(id, secret, signing_key),
             profiles: Profiles::default(),
+            watch: Watch::default(),
             tags: Vec::new(),
             imports: Imports::default(),
             exports: Exports::default(),
@@ -109,7 +115,7 @@ impl Apsis {
             .take(limit)
             .map(|(id, profile)| {
                 last = id;
-                Profiles::dump(profile)
+                Profiles::dump(profile, &state.switches)
             })
             .collect();
         (last, page)
@@ -119,7 +125,7 @@ impl Apsis {
     pub(crate) fn profile(&self, crm_id: &str) -> Option<DumpedProfile> {
         let state = held(&self.state);
         let id = state.profiles.find(CRM, crm_id, &state.switches).ok()??;
-        state.profiles.get(id).map(Profiles::dump)
+        state.profiles.get(id).map(|profile| Profiles::dump(profile, &state.switches))
     }
 
     /// Deletes a profile as a user of APSIS One would.
@@ -128,29 +134,52 @@ impl Apsis {
         let State { profiles, switches, .. } = &mut *state;
         let id = profiles.known(CRM, crm_id, switches).map_err(|it| SandboxError::Refused(it.detail))?;
         profiles.delete(id, switches);
+        state.written();
         Ok(())
     }
 
+    /// Has somebody told of what becomes mailable, and what no more.
+    pub(crate) fn watch(&self, watcher: Watcher) {
+        let mut state = held(&self.state);
+        let State { watch, profiles, switches, .. } = &mut *state;
+        profiles.take_touched();
+        watch.add(watcher, profiles, switches);
+    }
+
+    /// All that is mailable, if somebody watches.
+    pub(crate) fn mailable(&self) -> BTreeSet<Mailable> {
+        held(&self.state).watch.all()
+    }
+
     /// Sets a consent past the API's rules.
-    pub(crate) fn put_consent(&self, crm_id: &str, consent: &crate::Consent) -> Result<(), SandboxError> {
+    pub(crate) fn put_consent(
+        &self,
+        keyspace_of: &str,
+        key: &str,
+        consent: &crate::Consent,
+    ) -> Result<(), SandboxError> {
         let refused = |refusal: Refusal| SandboxError::Refused(refusal.detail);
         let mut state = held(&self.state);
         let (topic, channel) = consents::places(&consent.topic, &consent.channel).map_err(refused)?;
-        let id = match state.profiles.find(CRM, crm_id, &state.switches).map_err(refused)? {
+        let keyspace = keyspace(keyspace_of).map_err(refused)?;
+        let id = match state.profiles.find(keyspace, key, &state.switches).map_err(refused)? {
             Some(id) => id,
-            None => state.made(CRM, crm_id),
+            None => state.made(keyspace, key),
         };
-        if let Some(profile) = state.profiles.get_mut(id) {
-            profile.consents.retain(|known| (known.topic, known.channel) != (topic, channel));
-            profile.consents.push(profiles::Consent {
+        let State { profiles, switches, .. } = &mut *state;
+        if let Some(profile) = profiles.get_mut(id) {
+            let set = profiles::Consent {
                 topic,
                 channel,
                 state: consent.state,
                 source: "Preference page".into(),
                 reason: "Changed by the person".into(),
                 modified_at: consent.modified_at.unwrap_or_else(jiff::Timestamp::now),
-            });
+                address: None,
+            };
+            profile.put_consent(set, switches);
         }
+        state.written();
         Ok(())
     }
 
@@ -196,7 +225,9 @@ impl Apsis {
         if route.section().is_some_and(|section| section != SECTION) {
             return Reply::problem(StatusCode::NOT_FOUND, "Section not found");
         }
-        match state.answer(head, route, body) {
+        let answer = state.answer(head, route, body);
+        state.written();
+        match answer {
             Ok(reply) => reply,
             Err(refusal) => reply(&refusal),
         }
@@ -251,6 +282,14 @@ fn check_key(keyspace: Keyspace, key: &str, switches: &ApsisSwitches) -> Result<
 }
 
 impl State {
+    /// A write is done: whoever watches is told what it changed.
+    pub(crate) fn written(&mut self) {
+        let touched = self.profiles.take_touched();
+        if !touched.is_empty() && self.watch.is_on() {
+            self.watch.written(&touched, &self.profiles, &self.switches);
+        }
+    }
+
     fn answer(&mut self, head: &Head, route: &Route, body: &Bytes) -> Result<Reply, Refusal> {
         let ok = |body: &Value| Ok(Reply::json(StatusCode::OK, body));
         match (route, &head.method) {
@@ -399,8 +438,9 @@ impl State {
         let keyspace = Self::consent_keyspace(&of.keyspace)?;
         let id = self.profiles.known(keyspace, &of.key, &self.switches)?;
         let wanted = consents::read(&Value::Object(json_object(body)?), &self.switches)?;
-        match self.profiles.get_mut(id) {
-            Some(profile) => Ok(done(consents::set(profile, wanted, &self.switches)?)),
+        let State { profiles, switches, .. } = self;
+        match profiles.get_mut(id) {
+            Some(profile) => Ok(done(consents::set(profile, wanted, switches)?)),
             None => refuse(404, "Profile not found"),
         }
     }
@@ -419,7 +459,7 @@ impl State {
             .profiles
             .get(id)
             .into_iter()
-            .flat_map(|profile| &profile.consents)
+            .flat_map(|profile| profile.consents(&self.switches))
             .filter(|consent| types.is_empty() || types.contains(&consent.state))
             .map(profiles::Consent::json)
             .collect();

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::attributes::Kept;
-use super::definitions::{CHANNELS, CRM, EMAIL, EXPORT, Keyspace, TOPICS, attribute_at};
+use super::definitions::{CHANNELS, CRM, EMAIL, EXPORT, Keyspace, MOBILE, TOPICS, attribute_at};
 use super::switches::{ApsisSwitches, TakenKey};
 
 /// A consent's state (developer hub, "Consent 2.0").
@@ -43,6 +43,8 @@ pub(crate) struct Consent {
     pub(crate) source: Box<str>,
     pub(crate) reason: Box<str>,
     pub(crate) modified_at: Timestamp,
+    /// The address that the profile had on the channel when it was set.
+    pub(crate) address: Option<Box<str>>,
 }
 
 impl Consent {
@@ -64,7 +66,8 @@ pub(crate) struct Profile {
     pub(crate) keys: Vec<(Keyspace, Box<str>)>,
     /// By the attribute's place, ascending.
     attributes: Vec<(u16, Kept)>,
-    pub(crate) consents: Vec<Consent>,
+    /// All that were ever set, of former addresses too.
+    consents: Vec<Consent>,
     pub(crate) tags: Vec<Box<str>>,
     merges: u32,
     /// How often each attribute was set to a smaller number.
@@ -107,7 +110,49 @@ impl Profile {
         self.attributes.iter().map(|(place, value)| (*place, value))
     }
 
-    fn key(&self, keyspace: Keyspace) -> Option<&str> {
+    /// Where the channel sends to: the e-mail address in lower case, or the mobile number's digits.
+    pub(crate) fn address(&self, channel: u8) -> Option<Box<str>> {
+        let keyspace = match CHANNELS.get(usize::from(channel))?.0 {
+            "com.apsis1.channels.sms" => MOBILE,
+            _ => EMAIL,
+        };
+        let address = self.attribute(keyspace.mapped_attribute()?)?.key();
+        Some(address.to_lowercase().into())
+    }
+
+    /// Whether a consent is about what the profile is now.
+    fn is_current(&self, consent: &Consent, switches: &ApsisSwitches) -> bool {
+        !switches.consents_stay_with_address || consent.address == self.address(consent.channel)
+    }
+
+    /// The consents that it has now.
+    pub(crate) fn consents<'a>(&'a self, switches: &'a ApsisSwitches) -> impl Iterator<Item = &'a Consent> {
+        self.consents.iter().filter(|consent| self.is_current(consent, switches))
+    }
+
+    /// The consent that it has now for one topic on one channel.
+    pub(crate) fn consent<'a>(
+        &'a self,
+        topic: u8,
+        channel: u8,
+        switches: &'a ApsisSwitches,
+    ) -> Option<&'a Consent> {
+        self.consents(switches).find(|it| it.topic == topic && it.channel == channel)
+    }
+
+    /// Puts a consent in the place of the one that it has now, as of the address that it has now.
+    pub(crate) fn put_consent(&mut self, mut consent: Consent, switches: &ApsisSwitches) {
+        consent.address = self.address(consent.channel);
+        let mut kept = std::mem::take(&mut self.consents);
+        kept.retain(|known| {
+            (known.topic, known.channel) != (consent.topic, consent.channel)
+                || !self.is_current(known, switches)
+        });
+        kept.push(consent);
+        self.consents = kept;
+    }
+
+    pub(crate) fn key(&self, keyspace: Keyspace) -> Option<&str> {
         self.keys.iter().find(|(known, _)| *known == keyspace).map(|(_, key)| &**key)
     }
 }
@@ -149,6 +194,8 @@ pub(crate) struct Profiles {
     keys: HashMap<(Keyspace, Box<str>), u64>,
     locked: HashSet<(Keyspace, Box<str>)>,
     last: u64,
+    /// What was changed since somebody asked.
+    touched: Vec<u64>,
 }
 
 impl Profiles {
@@ -191,7 +238,13 @@ impl Profiles {
     }
 
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Profile> {
+        self.touched.push(id);
         self.all.get_mut(&id)
+    }
+
+    /// The profiles that were changed, made or deleted since this was last asked.
+    pub(crate) fn take_touched(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.touched)
     }
 
     pub(crate) fn after(&self, id: u64) -> impl Iterator<Item = (u64, &Profile)> {
@@ -226,7 +279,7 @@ impl Profiles {
         if move_keys {
             self.move_keys(id, &values, switches)?;
         }
-        if let Some(profile) = self.all.get_mut(&id) {
+        if let Some(profile) = self.get_mut(id) {
             for (place, value) in values {
                 profile.set(place, value);
             }
@@ -241,7 +294,7 @@ impl Profiles {
         switches: &ApsisSwitches,
     ) -> Result<(), Refusal> {
         let mut moves = Vec::new();
-        for keyspace in [EMAIL, super::definitions::MOBILE, CRM] {
+        for keyspace in [EMAIL, MOBILE, CRM] {
             let Some(mapped) = keyspace.mapped_attribute() else { continue };
             let Some((_, Some(value))) = values.iter().find(|(place, _)| *place == mapped) else { continue };
             let new = value.key();
@@ -276,10 +329,11 @@ impl Profiles {
     /// Makes two profiles one: the first's values win.
     fn join(&mut self, first: u64, second: u64, switches: &ApsisSwitches) {
         let Some(gone) = self.all.remove(&second) else { return };
+        self.touched.push(second);
         for (keyspace, key) in &gone.keys {
             self.keys.insert(Self::normal(*keyspace, key, switches), first);
         }
-        let Some(profile) = self.all.get_mut(&first) else { return };
+        let Some(profile) = self.get_mut(first) else { return };
         profile.merges += gone.merges + 1;
         profile.keys.extend(gone.keys);
         for (place, value) in gone.attributes {
@@ -288,7 +342,10 @@ impl Profiles {
             }
         }
         for consent in gone.consents {
-            let same = |known: &Consent| known.topic == consent.topic && known.channel == consent.channel;
+            let same = |known: &Consent| {
+                (known.topic, known.channel) == (consent.topic, consent.channel)
+                    && (!switches.consents_stay_with_address || known.address == consent.address)
+            };
             match profile.consents.iter_mut().find(|known| same(known)) {
                 // Which one wins is not documented; the newer one is the natural reading.
                 Some(known) if known.modified_at < consent.modified_at => *known = consent,
@@ -339,7 +396,7 @@ impl Profiles {
         let (Some(one), Some(other)) = (self.all.get(&first), self.all.get(&second)) else {
             return refuse(404, "Profile not found");
         };
-        for keyspace in [EMAIL, super::definitions::MOBILE, CRM] {
+        for keyspace in [EMAIL, MOBILE, CRM] {
             let Some(mapped) = keyspace.mapped_attribute() else { continue };
             if let (Some(left), Some(right)) = (one.attribute(mapped), other.attribute(mapped))
                 && left != right
@@ -357,6 +414,7 @@ impl Profiles {
 
     pub(crate) fn delete(&mut self, id: u64, switches: &ApsisSwitches) {
         let Some(profile) = self.all.remove(&id) else { return };
+        self.touched.push(id);
         for (keyspace, key) in profile.keys {
             self.keys.remove(&Self::normal(keyspace, &key, switches));
         }
@@ -365,6 +423,7 @@ impl Profiles {
     /// Deletes the profile and blocks all its keys for ever.
     pub(crate) fn lock(&mut self, id: u64, switches: &ApsisSwitches) {
         let Some(profile) = self.all.remove(&id) else { return };
+        self.touched.push(id);
         for (keyspace, key) in profile.keys {
             let key = Self::normal(keyspace, &key, switches);
             self.keys.remove(&key);
@@ -372,8 +431,8 @@ impl Profiles {
         }
     }
 
-    pub(crate) fn dump(profile: &Profile) -> DumpedProfile {
-        let mut consents: Vec<&Consent> = profile.consents.iter().collect();
+    pub(crate) fn dump(profile: &Profile, switches: &ApsisSwitches) -> DumpedProfile {
+        let mut consents: Vec<&Consent> = profile.consents(switches).collect();
         consents.sort_by_key(|consent| (consent.topic, consent.channel));
         DumpedProfile {
             crm_id: profile.key(CRM).map(str::to_owned),

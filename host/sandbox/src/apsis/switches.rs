@@ -114,6 +114,13 @@ pub struct ApsisSwitches {
     pub same_consent_conflicts: bool,
     /// Whether opt-in over confirmed-opt-in is 409 or a downgrade.
     pub confirmed_is_kept: bool,
+    /// Whose a consent is, after the address of its profile has changed. Off: the profile's, as the hub's guide to
+    /// Consent 2.0 has it ("at profile level"). On: the address's that the profile had on that channel when it was
+    /// set, as Consent 1.0 has it, and the Lime article's "the new address is opted in, the old one out" assumes;
+    /// what the hub's page on attributes says under "Consent addresses" is not known. Consents then read empty after a
+    /// change until they are set anew, and those of a former address are there again when it comes back. What one
+    /// profile sets is not seen by another one with the same address, in either reading.
+    pub consents_stay_with_address: bool,
     /// Whether merging creates profiles that do not exist, or answers 404.
     pub merge_creates: bool,
     /// Whether tags that are not defined are created by setting them, or refused.
@@ -164,6 +171,7 @@ impl Default for ApsisSwitches {
             reason_needed: true,
             same_consent_conflicts: true,
             confirmed_is_kept: true,
+            consents_stay_with_address: false,
             merge_creates: false,
             unknown_tags_created: false,
             export_end: ExportEnd::Ready,
