@@ -13,7 +13,8 @@ use crate::integration::IntegrationId;
 use crate::profile::Intent;
 use crate::reason::Reason;
 use crate::run::{LedgerEntry, Outcome, RunId};
-use crate::step::Step;
+use crate::step::Asked;
+use crate::story::Seen;
 
 /// A delivery's number: the order of arrival, unique in one store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,6 +95,8 @@ pub enum Change {
     Upserted(Contact),
     /// Something about the contact changed: read it again.
     Touched(ContactId),
+    /// What another contact says of the same address has changed.
+    Shared(ContactId),
     /// It is gone.
     Deleted(ContactId),
     /// One consent of a contact changed.
@@ -107,7 +110,7 @@ impl Change {
     pub fn contact(&self) -> Option<&ContactId> {
         match self {
             Self::Upserted(contact) => Some(&contact.id),
-            Self::Touched(id) | Self::Deleted(id) | Self::Consented(id, _) => Some(id),
+            Self::Touched(id) | Self::Shared(id) | Self::Deleted(id) | Self::Consented(id, _) => Some(id),
             Self::Discarded(_) => None,
         }
     }
@@ -117,6 +120,7 @@ impl Change {
         match self {
             Self::Upserted(_) => "upserted",
             Self::Touched(_) => "touched",
+            Self::Shared(_) => "shared",
             Self::Deleted(_) => "deleted",
             Self::Consented(..) => "consented",
             Self::Discarded(_) => "discarded",
@@ -281,6 +285,8 @@ pub struct LaneEnd {
     pub up_to: ChangeNumber,
     /// What became of it.
     pub end: ContactEnd,
+    /// What the contact looked like, where it was read or pushed.
+    pub seen: Option<Box<Seen>>,
 }
 
 /// What became of a contact's changes.
@@ -296,9 +302,13 @@ pub enum ContactEnd {
         cause: Cause,
         /// Whether this was an attempt of the contact's own, or the remote is away from all.
         counts: bool,
+        /// What was asked of APSIS One.
+        steps: Vec<Asked>,
     },
     /// They have been tried too often: a dead letter. What was asked of APSIS One the last time.
-    Dead(Cause, Vec<Step>),
+    Dead(Cause, Vec<Asked>),
+    /// The contact was forgotten: nothing is done for it, and nothing of it is kept.
+    Forgotten,
 }
 
 /// How a contact's changes ended.
@@ -311,7 +321,7 @@ pub struct Ended {
     /// Why.
     pub cause: Option<Cause>,
     /// What was asked of APSIS One.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Asked>,
     /// What the ledger is to know from now on.
     pub learnt: Option<Learnt>,
     /// Set: the contact has no profile, and waits for the daily run; in this state, where it is one that

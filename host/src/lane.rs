@@ -7,8 +7,9 @@ use crate::change::{Cause, ChangeNumber, ChangeOutcome, Delivery, DeliveryNumber
 use crate::contact::ContactId;
 use crate::hosting::HostId;
 use crate::integration::{Integration, IntegrationId};
+use crate::need::Need;
 use crate::run::RunId;
-use crate::step::Step;
+use crate::step::Asked;
 
 /// Why a lane takes nothing, though its gate is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub enum PauseKind {
     Remote,
     /// Somebody who mends credentials, a right or a setting.
     NeedsAttention,
+    /// Somebody who approves: it would do more than it may without being asked.
+    Held,
 }
 
 /// What the store keeps of a lane beside its changes.
@@ -74,6 +77,9 @@ pub struct Webhook {
     /// Those that were replaced, and may still be there.
     #[serde(default)]
     pub leaving: Vec<Subscription>,
+    /// One stood, and was taken back: what the CRM would have sent since is missing.
+    #[serde(default)]
+    pub lapsed: bool,
     /// Why setting it up or taking it back did not succeed.
     pub failure: Option<Cause>,
     /// When that is tried again.
@@ -127,19 +133,6 @@ pub struct LaneStatus {
     pub webhook: Webhook,
     /// What a full sync is needed for.
     pub needs: Vec<Need>,
-}
-
-/// What a full sync is needed for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Need {
-    /// The stable code of the reason.
-    pub code: String,
-    /// The reason in words.
-    pub message: String,
-    /// How often it came up.
-    pub times: u64,
-    /// When first.
-    pub since: Timestamp,
 }
 
 /// Which deliveries are listed.
@@ -206,6 +199,8 @@ pub struct ChangeRecord {
     pub kind: String,
     /// What it came to; none while it waits.
     pub outcome: Option<ChangeOutcome>,
+    /// Whether it was given up: a dead letter.
+    pub dead: bool,
     /// Why; while it waits, what went wrong the last time.
     pub cause: Option<Cause>,
     /// While it waits: how often its contact was tried.
@@ -215,7 +210,7 @@ pub struct ChangeRecord {
     /// The change that took its place, if one did.
     pub superseded_by: Option<ChangeNumber>,
     /// What was asked of APSIS One.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Asked>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
 }

@@ -5,16 +5,24 @@
 //! point one way: `cli` -> `sync` -> {`connector`, `rules`, `apsis`, `store`} -> the vocabulary
 //! (`contact`, `profile`, `integration`, `run`, `reason`, `error`, `reach`).
 
+pub mod address;
 pub mod apsis;
+pub mod brake;
 pub mod change;
 pub mod cli;
 pub mod connector;
 pub mod contact;
 pub mod data_dir;
+mod day;
+mod day_format;
+pub mod difference;
 pub mod error;
+pub mod explained;
 pub mod hosting;
 pub mod integration;
 pub mod lane;
+mod moment;
+pub mod need;
 mod number;
 pub mod profile;
 pub mod reach;
@@ -24,4 +32,5 @@ pub mod run;
 pub mod server;
 pub mod step;
 pub mod store;
+pub mod story;
 pub mod sync;

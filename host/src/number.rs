@@ -1,5 +1,7 @@
 //! Exact numbers as text: one form for each value, no floating point, so no rounding and no NaN.
 
+use std::cmp::Ordering;
+
 /// More digits than this are no number that a CRM means.
 const MOST_DIGITS: usize = 64;
 
@@ -45,6 +47,22 @@ pub fn exact(text: &str) -> Option<String> {
         Some((before, after)) => format!("{sign}{before}.{after}"),
         None => format!("{sign}{significant}{}", "0".repeat(point.saturating_sub(length))),
     })
+}
+
+/// Which of two numbers is the greater; both in the form that `exact` gives.
+pub fn compare(one: &str, other: &str) -> Ordering {
+    let magnitude = |text: &str| {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        // A nought before the point is no digit of its own: without it, the longer whole part is the greater.
+        let whole = whole.trim_start_matches('0').to_owned();
+        (whole.len(), whole, fraction.to_owned())
+    };
+    match (one.strip_prefix('-'), other.strip_prefix('-')) {
+        (None, None) => magnitude(one).cmp(&magnitude(other)),
+        (Some(one), Some(other)) => magnitude(other).cmp(&magnitude(one)),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+    }
 }
 
 /// A whole number that fits 64 bits; `12.0` is one.
@@ -106,6 +124,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn they_are_ordered_as_numbers(one in -1_000_000_i64..1_000_000, other in -1_000_000_i64..1_000_000, tens in 0_u32..5) {
+            let text = |number: i64| exact(&format!("{number}e-{tens}")).unwrap();
+            prop_assert_eq!(compare(&text(one), &text(other)), one.cmp(&other));
+        }
+
         #[test]
         fn it_is_json_and_stays_as_it_is(whole in any::<i64>(), scale in 0usize..12, zeros in 0usize..5) {
             let digits = whole.unsigned_abs().to_string();

@@ -100,6 +100,10 @@ pub struct Intent {
     /// Values that were left out, with the reason, where a row says to skip rather than reject.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Reason>,
+    /// Consents whose mapping is paused: their answers are those of the last time, and are neither given nor
+    /// withdrawn by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<(TopicId, Channel)>,
     /// Set: the contact is not to be written, for this reason. Only the consents that it no longer gives
     /// are; the attributes are those that were last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +117,9 @@ pub struct Unwritten {
     pub outcome: Outcome,
     /// Why.
     pub reason: Reason,
+    /// The profile is to be deleted: its contact no longer matches the conditions, and the operator wants that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete: bool,
 }
 
 impl WantedConsent {
@@ -122,10 +129,58 @@ impl WantedConsent {
     }
 }
 
+/// The attribute of a profile's e-mail address, in every section (APSIS One developer hub, "Update profile
+/// attributes").
+pub const EMAIL_ATTRIBUTE: &str = "com.apsis1.attributes.email";
+/// The attribute of a profile's mobile number, in every section.
+pub const MOBILE_ATTRIBUTE: &str = "com.apsis1.attributes.mobile";
+
+/// A profile's address on one channel, as an intent has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// It is left as it is.
+    Untouched,
+    /// There is to be none.
+    None,
+    /// This one: an e-mail address, or a number's digits.
+    Is(String),
+}
+
 impl Intent {
+    /// The address on a channel.
+    pub fn address(&self, channel: Channel) -> Address {
+        let attribute = match channel {
+            Channel::Email => EMAIL_ATTRIBUTE,
+            Channel::Sms => MOBILE_ATTRIBUTE,
+        };
+        let value = self.attributes.iter().find(|(known, _)| known.0 == attribute).map(|(_, value)| value);
+        match value {
+            None => Address::Untouched,
+            Some(AttributeValue::Text(text)) if !text.is_empty() => Address::Is(text.clone()),
+            Some(AttributeValue::Integer(digits)) => Address::Is(digits.to_string()),
+            Some(_) => Address::None,
+        }
+    }
+
     /// An intent that wants nothing.
     pub fn empty(key: ContactId) -> Self {
-        Self { key, attributes: BTreeMap::new(), consents: Vec::new(), left_out: Vec::new(), unwritten: None }
+        Self {
+            key,
+            attributes: BTreeMap::new(),
+            consents: Vec::new(),
+            left_out: Vec::new(),
+            paused: Vec::new(),
+            unwritten: None,
+        }
+    }
+
+    /// What is to be brought about: of paused mappings only what is refused.
+    pub fn acted_on(&self) -> Vec<WantedConsent> {
+        let is_paused = |one: &WantedConsent| {
+            self.paused.iter().any(|(topic, channel)| *topic == one.topic && *channel == one.channel)
+        };
+        let acted = |one: &&WantedConsent| matches!(one.answer, Answer::Refused(_)) || !is_paused(one);
+        self.consents.iter().filter(acted).cloned().collect()
     }
 
     /// Whether it opts in where `wanted` is about.
@@ -133,9 +188,13 @@ impl Intent {
         self.consents.iter().any(|one| one.is_same(wanted) && matches!(one.answer, Answer::Given(_)))
     }
 
-    /// Whether it would send the same. What was left out, and in which words, is not sent.
+    /// Whether it would send the same. What was left out, and in which words, is not sent; nor is a consent of which
+    /// the CRM says nothing, unless it was given before.
     pub fn sends_same(&self, other: &Self) -> bool {
-        self.key == other.key && self.attributes == other.attributes && self.consents == other.consents
+        let said = |intent: &Self| -> Vec<WantedConsent> {
+            intent.consents.iter().filter(|one| one.answer != Answer::Unsaid).cloned().collect()
+        };
+        self.key == other.key && self.attributes == other.attributes && said(self) == said(other)
     }
 
     /// A digest of all that would be sent, equal for equal intents: lower-case hex SHA-256 of the

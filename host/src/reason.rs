@@ -36,6 +36,10 @@ pub enum ReasonCode {
     ConsentRefused,
     /// The recipient opted out in APSIS One after the CRM's answer: not opted in again.
     OptedOutInApsis,
+    /// Another contact with the same address refuses.
+    AddressShared,
+    /// Whether another profile has an address that was given up cannot be seen.
+    OldAddressUnseen,
     /// The profile's values exceed what one request may hold.
     TooLarge,
     /// APSIS One did not answer for this contact, after all attempts.
@@ -50,6 +54,16 @@ pub enum ReasonCode {
     WaitsForDailyRun,
     /// A newer state of the contact is known already.
     NewerKnown,
+    /// The profile of the contact's address was not merged: the two contradict each other.
+    MergeConflict,
+    /// It was not merged: it is locked.
+    MergeLocked,
+    /// It was not merged: one of the two has been merged too often.
+    MergeLimit,
+    /// It was not merged: one of the two was gone.
+    MergeMissing,
+    /// The contact was forgotten at somebody's request.
+    ContactForgotten,
 }
 
 impl ReasonCode {
@@ -68,6 +82,8 @@ impl ReasonCode {
             Self::ProfileConflict => "profile-conflict",
             Self::ConsentRefused => "consent-refused",
             Self::OptedOutInApsis => "opted-out-in-apsis",
+            Self::AddressShared => "address-shared",
+            Self::OldAddressUnseen => "old-address-unseen",
             Self::TooLarge => "too-large",
             Self::NotWritten => "not-written",
             Self::NotRead => "not-read",
@@ -75,6 +91,11 @@ impl ReasonCode {
             Self::KeptOptedOut => "kept-opted-out",
             Self::WaitsForDailyRun => "waits-for-daily-run",
             Self::NewerKnown => "newer-known",
+            Self::MergeConflict => "merge-conflict",
+            Self::MergeLocked => "merge-locked",
+            Self::MergeLimit => "merge-limit",
+            Self::MergeMissing => "merge-missing",
+            Self::ContactForgotten => "contact-forgotten",
         }
     }
 }

@@ -7,11 +7,15 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::brake::Held;
 use crate::contact::{ContactId, Cursor};
+use crate::difference::AttributeChange;
 use crate::error::Failure;
-use crate::integration::IntegrationId;
+use crate::integration::{Integration, IntegrationId};
 use crate::profile::{Intent, KnownConsent};
 use crate::reason::Reason;
+use crate::step::Asked;
+use crate::story::Seen;
 
 /// A run's number, unique in one store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,6 +73,8 @@ pub enum RunKind {
     FullSync,
     /// Contacts that are new since the last one get their profiles.
     Daily,
+    /// As a full sync, but nothing is written to APSIS One, nor taken for known: what would be done is recorded.
+    DryRun,
 }
 
 impl RunKind {
@@ -77,6 +83,7 @@ impl RunKind {
         match self {
             Self::FullSync => "full-sync",
             Self::Daily => "daily",
+            Self::DryRun => "dry-run",
         }
     }
 
@@ -85,12 +92,13 @@ impl RunKind {
         match self {
             Self::FullSync => "full sync",
             Self::Daily => "daily run",
+            Self::DryRun => "dry run",
         }
     }
 }
 
 /// What is asked for when a run is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunOrder {
     /// A full sync; `forced` writes every contact, changed or not.
     FullSync {
@@ -101,6 +109,13 @@ pub enum RunOrder {
     Daily {
         #[expect(missing_docs, reason = "said above")]
         due: Timestamp,
+    },
+    /// A dry run of a full sync, `forced` or not.
+    DryRun {
+        #[expect(missing_docs, reason = "said above")]
+        forced: bool,
+        /// The definition to try, in place of the integration's own.
+        trial: Option<Box<Integration>>,
     },
 }
 
@@ -114,6 +129,8 @@ pub enum Phase {
     Reading,
     /// What APSIS One has is read in bulk, before a bulk import.
     Comparing,
+    /// It would do more than it may without being asked, and waits for approval.
+    Held,
     /// Bulk imports are under way.
     Importing,
     /// What the imports did is read back.
@@ -143,6 +160,7 @@ impl Phase {
             Self::Accepted => "accepted",
             Self::Reading => "reading",
             Self::Comparing => "comparing",
+            Self::Held => "held",
             Self::Importing => "importing",
             Self::Verifying => "verifying",
             Self::Writing => "writing",
@@ -235,6 +253,19 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    /// What somebody is to approve of, or has approved of.
+    #[serde(default)]
+    pub hold: Option<Held>,
+    /// Somebody approved.
+    #[serde(default)]
+    pub approved: bool,
+}
+
+impl Run {
+    /// Whether it waits for somebody to approve.
+    pub fn waits(&self) -> bool {
+        self.phase == Phase::Held && !self.approved && !self.cancel_requested
+    }
 }
 
 /// A contact that the rules decided, on its way into the store with its page.
@@ -246,6 +277,8 @@ pub struct Decided {
     pub modified_at: Option<Timestamp>,
     /// What the rules say.
     pub verdict: Verdict,
+    /// What it looked like; none where it could not be read, or may not be kept.
+    pub seen: Option<Box<Seen>>,
 }
 
 /// What the rules, and what is known, make of a contact.
@@ -271,6 +304,8 @@ pub struct Staged {
     pub last_written: Option<Intent>,
     /// Intents that earlier runs may have written since, in part or as a whole.
     pub attempted: Vec<Intent>,
+    /// In a dry run: how the profile's attributes were found to differ, where they were looked at.
+    pub found: Option<Vec<AttributeChange>>,
 }
 
 /// A staged contact's outcome.
@@ -282,8 +317,21 @@ pub struct Settled {
     pub outcome: Outcome,
     /// Why, if rejected; or what was withheld, if written in part.
     pub reason: Option<Reason>,
-    /// Whether APSIS One now has what the staged intent says.
-    pub written: bool,
+    /// What APSIS One has of it now.
+    pub wrote: Wrote,
+    /// What was asked of APSIS One.
+    pub steps: Vec<Asked>,
+}
+
+/// What APSIS One has of a contact after it was dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrote {
+    /// What it had before, as far as is known, or a part of what was intended.
+    AsBefore,
+    /// What was intended.
+    Intended,
+    /// No profile.
+    Nothing,
 }
 
 /// A contact of a run with its outcome, as results list it.

@@ -44,6 +44,7 @@ fn the_scan_finds_codes_wherever_they_are_given() {
         "connector-limit-cpu-ms", // a limit
         "email-invalid",          // a reason
         "missing-person",         // why a record was discarded
+        "never-synced",           // what a full sync is needed for
         "run-none",               // a command's own failure
         "run-does-not-add-up",    // a run's failure
         "log-filter-invalid",     // printed without a failure
@@ -78,9 +79,11 @@ fn codes() -> BTreeSet<String> {
     for row in table.unwrap_or_default().lines().filter(|line| line.contains("\", \"")) {
         codes.extend(literals(row).next().map(|name| format!("connector-limit-{name}")));
     }
-    let reasons = code_of(&source().join("reason.rs"));
-    let words = reasons.split("fn as_str").nth(1).and_then(|rest| rest.split("\n    }").next());
-    codes.extend(literals(words.unwrap_or_default()));
+    for file in ["reason.rs", "need.rs"] {
+        let text = code_of(&source().join(file));
+        let words = text.split("fn as_str").nth(1).and_then(|rest| rest.split("\n    }").next());
+        codes.extend(literals(words.unwrap_or_default()));
+    }
     codes
 }
 

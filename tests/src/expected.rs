@@ -64,8 +64,47 @@ fn as_in_files(mut object: Value) -> Value {
 fn of(persons: Vec<Value>, companies: Vec<Value>, consents: Vec<Value>) -> BTreeMap<String, Expected> {
     let companies: BTreeMap<i64, Value> = companies.into_iter().map(|row| (id(&row["id"]), row)).collect();
     let answers = newest(consents.into_iter());
-    let person = |row: Value| (id(&row["id"]).to_string(), expect(&row, &companies, &answers));
+    let refusals = refusals(&persons, &answers);
+    let person = |row: Value| {
+        let mut expected = expect(&row, &companies, &answers);
+        if let Expected::Profile { consents, .. } = &mut expected {
+            let own = id(&row["id"]);
+            for (channel, address) in addresses(&row) {
+                let others =
+                    refusals.get(&(channel, address)).into_iter().flatten().filter(|(by, _)| *by != own);
+                for (_, topic) in others {
+                    consents.insert((topic.clone(), channel.to_owned()), "opt-out".to_owned());
+                }
+            }
+        }
+        (id(&row["id"]).to_string(), expected)
+    };
     persons.into_iter().map(person).collect()
+}
+
+/// By channel and address, who refuses which topic: whoever has an address counts, synced or not.
+type Refusals = BTreeMap<(&'static str, String), Vec<(i64, String)>>;
+
+fn refusals(persons: &[Value], answers: &Answers) -> Refusals {
+    let mut refusals = Refusals::new();
+    for row in persons {
+        let own = id(&row["id"]);
+        for (channel, address) in addresses(row) {
+            for ((topic, of), state) in consents(own, answers) {
+                if of == channel && state == "opt-out" {
+                    refusals.entry((channel, address.clone())).or_default().push((own, topic));
+                }
+            }
+        }
+    }
+    refusals
+}
+
+fn addresses(row: &Value) -> Vec<(&'static str, String)> {
+    let email = email(row).ok().map(|email| (CONSENTS[0].2, email));
+    let mobile = mobile(row["mobilephone"].as_str().unwrap_or_default());
+    let mobile = mobile.as_u64().map(|digits| (CONSENTS[1].2, digits.to_string()));
+    email.into_iter().chain(mobile).collect()
 }
 
 /// What a person that a simulated Lime CRM has says to the mapped consents: by topic and channel.
@@ -114,15 +153,10 @@ fn expect(row: &Value, companies: &BTreeMap<i64, Value>, answers: &Answers) -> E
     if row["inactive"] == json!(true) {
         return Expected::Excluded;
     }
-    let email = row["email"].as_str().unwrap_or_default().trim().to_lowercase();
-    if email.is_empty() {
-        return Expected::Rejected("email-missing");
-    }
-    let sane = |part: &str| !part.is_empty() && part.is_ascii() && !part.contains([' ', ';', ',', '@']);
-    match email.split_once('@') {
-        Some((local, domain)) if sane(local) && sane(domain) && domain.contains('.') => {}
-        _ => return Expected::Rejected("email-invalid"),
-    }
+    let email = match email(row) {
+        Ok(email) => email,
+        Err(code) => return Expected::Rejected(code),
+    };
     let is_too_long = |name: &str| text(&row[name]).as_str().is_some_and(|text| text.chars().count() > 1000);
     if ["firstname", "lastname", "country", "city", "position", "notes"].iter().any(|name| is_too_long(name))
     {
@@ -155,6 +189,19 @@ fn expect(row: &Value, companies: &BTreeMap<i64, Value>, answers: &Answers) -> E
     }
     let consents = consents(id(&row["id"]), answers);
     Expected::Profile { attributes, consents }
+}
+
+/// The e-mail address; or why there is none.
+fn email(row: &Value) -> Result<String, &'static str> {
+    let email = row["email"].as_str().unwrap_or_default().trim().to_lowercase();
+    if email.is_empty() {
+        return Err("email-missing");
+    }
+    let sane = |part: &str| !part.is_empty() && part.is_ascii() && !part.contains([' ', ';', ',', '@']);
+    match email.split_once('@') {
+        Some((local, domain)) if sane(local) && sane(domain) && domain.contains('.') => Ok(email),
+        _ => Err("email-invalid"),
+    }
 }
 
 /// Trimmed, without control characters but line ends and tabs; nothing if that leaves nothing.

@@ -12,6 +12,7 @@
 pub mod balancer;
 pub mod dice;
 pub mod expected;
+pub mod live;
 pub mod postgres;
 pub mod processes;
 pub mod pushy;

@@ -133,6 +133,22 @@ pub fn sql(url: &str, statement: &str) {
     assert!(psql.status().unwrap().success(), "{statement}");
 }
 
+/// Everything that a database's tables hold, as text; bytes too, as far as they are text.
+pub fn dump(url: &str) -> String {
+    const ALL: &str = "SELECT string_agg(query_to_xml('SELECT * FROM ' || quote_ident(relname), true, false, '')::text,
+        '') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'components'";
+    const BODIES: &str = "SELECT string_agg(encode(body, 'escape'), '') FROM deliveries";
+    let mut all = String::new();
+    for statement in [ALL, BODIES] {
+        let mut psql = Command::new(programs().join("psql"));
+        let output =
+            psql.args(["-qAt", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        all.push_str(&String::from_utf8_lossy(&output.stdout));
+    }
+    all
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()

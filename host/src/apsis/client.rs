@@ -4,10 +4,11 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
@@ -23,6 +24,7 @@ use super::reach::{Reach, refusal_in};
 use super::retry::{Policy, is_retryable, retry_after};
 use crate::integration::ApsisSettings;
 use crate::reach::Network;
+use crate::step::Request;
 
 /// Everything but the unreserved characters of RFC 3986: a key may hold `@`, `+`, `/` or a space.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -34,6 +36,19 @@ pub struct Client {
     pub(super) policy: Policy,
     /// Asked before each request.
     may_send: MaySend,
+    /// Told of each request, once it has ended.
+    heard: Option<Hearing>,
+}
+
+/// Who is told of each request, those that are tried again among them.
+pub type Listener = Arc<dyn Fn(Request) + Send + Sync>;
+
+/// A listener, with what may be told to it.
+#[derive(Clone)]
+struct Hearing {
+    listener: Listener,
+    /// The keyspace whose keys are contact ids. Those of others may be addresses, and are not told.
+    own: String,
 }
 
 /// How long requests may be sent for as yet; none once they may not: a host that has lost its integration to
@@ -163,6 +178,7 @@ impl Client {
             }),
             policy,
             may_send: Arc::new(|| Some(Duration::MAX)),
+            heard: None,
         })
     }
 
@@ -170,6 +186,13 @@ impl Client {
     #[must_use]
     pub fn while_allowed(mut self, may_send: MaySend) -> Self {
         self.may_send = may_send;
+        self
+    }
+
+    /// The same client, which tells of each of its requests. `own`: the keyspace whose keys are contact ids.
+    #[must_use]
+    pub(super) fn heard_by(mut self, own: &str, listener: Listener) -> Self {
+        self.heard = Some(Hearing { listener, own: own.to_owned() });
         self
     }
 
@@ -226,7 +249,19 @@ impl Client {
             request = request.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
         let slots = self.inner.limits.slots(call.quota, call.profile).await;
-        self.answer(call.operation, request, slots).await
+        let (at, began) = (Timestamp::now(), Instant::now());
+        let answer = self.answer(call.operation, request, slots).await;
+        if let Some(Hearing { listener, own }) = &self.heard {
+            let status = match &answer {
+                Ok(answer) => Some(answer.status),
+                Err(ApsisError::Busy { status, .. }) => Some(*status),
+                Err(_) => None,
+            };
+            let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let path = told_path(call.path, call.query, own);
+            listener(Request { method: call.method.to_string(), path, status, at, millis });
+        }
+        answer
     }
 
     /// Sends, and reads the whole answer. The slots are free again when it has come.
@@ -389,6 +424,28 @@ pub(super) fn busy(operation: Operation, response: &Response) -> ApsisError {
     }
 }
 
+/// A path as it may be told: the keys of other keyspaces than `own` may be addresses, and values of a query
+/// anything.
+fn told_path(path: &[&str], query: &[(&str, &str)], own: &str) -> String {
+    let mut told = String::new();
+    let (mut keyspace, mut before) = (None, None);
+    for segment in path {
+        if before == Some("keyspaces") {
+            keyspace = Some(*segment);
+        }
+        let is_key = before == Some("profiles") && keyspace.is_some();
+        let is_told = if is_key { keyspace == Some(own) } else { !segment.contains('@') };
+        told.push('/');
+        told.push_str(&if is_told { encode(segment) } else { "…".to_owned() });
+        before = Some(*segment);
+    }
+    for (at, (name, _)) in query.iter().enumerate() {
+        told.push(if at == 0 { '?' } else { '&' });
+        told.push_str(name);
+    }
+    told
+}
+
 /// A segment of a path. `.` and `..` as whole segments would be steps, so their dots are encoded too;
 /// servers decode them after the path is split.
 fn encode(segment: &str) -> String {
@@ -401,6 +458,27 @@ fn encode(segment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_told_without_addresses() {
+        let of = |keyspace: &'static str, key: &'static str| {
+            ["v2", "audience", "keyspaces", keyspace, "profiles", key, "sections", "nordics", "consents"]
+        };
+        let own = "com.apsis1.keyspaces.crm-id";
+        assert_eq!(
+            told_path(&of(own, "50 03"), &[], own),
+            "/v2/audience/keyspaces/com.apsis1.keyspaces.crm-id/profiles/50%2003/sections/nordics/consents"
+        );
+        for (keyspace, key) in [("com.apsis1.keyspaces.email", "anna@example.se"), ("sms", "46701234567")] {
+            let told = told_path(&of(keyspace, key), &[], own);
+            let silent = !told.contains("anna") && !told.contains("467");
+            assert!(silent && told.contains("/profiles/…/sections"), "{told}");
+        }
+        assert_eq!(
+            told_path(&["audience", "a@b.se"], &[("email", "a@b.se"), ("limit", "5")], own),
+            "/audience/…?email&limit"
+        );
+    }
 
     #[test]
     fn a_segment_is_encoded_strictly() {

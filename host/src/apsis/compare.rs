@@ -137,6 +137,7 @@ mod tests {
             ]),
             consents: Vec::new(),
             left_out: Vec::new(),
+            paused: Vec::new(),
             unwritten: None,
         };
         let mut found = ExportedProfile {

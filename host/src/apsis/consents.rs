@@ -95,7 +95,7 @@ fn same(left: &WantedConsent, right: &WantedConsent) -> bool {
 }
 
 /// The state for one topic and channel; should there be several, the opt-out holds.
-fn known_state<'a>(known: &'a [KnownConsent], want: &WantedConsent) -> Option<&'a KnownConsent> {
+pub fn known_state<'a>(known: &'a [KnownConsent], want: &WantedConsent) -> Option<&'a KnownConsent> {
     let mut states = known.iter().filter(|state| state.topic == want.topic && state.channel == want.channel);
     let first = states.next()?;
     if first.state == ConsentType::OptOut {

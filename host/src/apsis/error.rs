@@ -20,6 +20,7 @@ pub enum Operation {
     ReadAttributes,
     ReadTopics,
     WriteAttributes,
+    ReadProfile,
     CreateProfile,
     ReadConsents,
     WriteConsent,
@@ -44,6 +45,7 @@ impl Operation {
             Self::ReadAttributes => "reading the attributes",
             Self::ReadTopics => "reading the subscriptions",
             Self::WriteAttributes => "writing a profile's attributes",
+            Self::ReadProfile => "reading a profile's attributes",
             Self::CreateProfile => "creating a profile",
             Self::ReadConsents => "reading a profile's consents",
             Self::WriteConsent => "writing a consent",
@@ -68,6 +70,7 @@ impl Operation {
         matches!(
             self,
             Self::WriteAttributes
+                | Self::ReadProfile
                 | Self::CreateProfile
                 | Self::ReadConsents
                 | Self::WriteConsent

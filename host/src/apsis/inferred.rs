@@ -119,6 +119,26 @@ pub(super) fn address_attribute(channel: Channel) -> &'static str {
     }
 }
 
+/// A profile's values as the first version of the API reads them: by the id of the attribute's version (seen in the
+/// vendor's clients).
+pub(super) type Values = std::collections::BTreeMap<String, Box<RawValue>>;
+
+/// The keyspace whose keys are the addresses of a channel (developer hub, "Get keyspaces").
+pub(super) fn address_keyspace(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => "com.apsis1.keyspaces.email",
+        Channel::Sms => "com.apsis1.keyspaces.mobile",
+    }
+}
+
+/// Whether a refused merge (409) is so because a profile has been merged 500 times, rather than because of values
+/// that differ: both are documented, and the words that tell them apart are our reading.
+pub(super) fn is_merged_too_often(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_lowercase();
+    let is_limit = |word: &str| word == "500" || word == "limit" || word == "maximum";
+    text.contains("merge") && text.split(|letter: char| !letter.is_alphanumeric()).any(is_limit)
+}
+
 // --- Consents ---
 
 /// A consent as `GET .../consents` and an export give it. `topic_discriminator` is seen in clients,

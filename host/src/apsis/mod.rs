@@ -8,6 +8,7 @@
 //! Leaves to others: which contacts to write and in which order (one write at a time for one
 //! profile), what a contact should be (`rules`), and what to remember (`store`). Knows no CRM.
 
+mod addresses;
 mod auth;
 mod client;
 pub mod compare;
@@ -23,6 +24,7 @@ mod profiles;
 mod reach;
 mod retry;
 mod rows;
+mod single;
 mod value;
 mod window;
 
@@ -31,7 +33,8 @@ mod tests;
 #[cfg(test)]
 mod testserver;
 
-pub use client::{Client, MaySend};
+pub use addresses::AtAddress;
+pub use client::{Client, Listener, MaySend};
 pub use consents::{ConsentPlan, ConsentStep};
 pub use definitions::{
     AttributeDefinition, ChannelDefinition, ChannelId, Definitions, KeyspaceDefinition, SectionDefinition,

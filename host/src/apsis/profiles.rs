@@ -10,19 +10,19 @@ use std::sync::Arc;
 
 use reqwest::Method;
 
-use super::client::{Answer, Call, Client};
+use super::client::{Answer, Call, Client, Listener};
 use super::definitions::{ChannelId, Definitions};
 use super::error::{ApsisError, Operation};
 use super::inferred::{self, ConsentBody, ConsentItem, Items, SOURCE};
 use super::limits::Quota;
 use super::value::Patch;
 use crate::contact::{Channel, ContactId};
-use crate::integration::ApsisSettings;
+use crate::integration::{ApsisSettings, SameAddress};
 use crate::profile::{
     AttributeId, AttributeValue, ConsentType, KeyspaceId, KnownConsent, SectionId, TopicId,
 };
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A tag's discriminator; opaque.
@@ -72,8 +72,10 @@ pub enum Deleted {
 pub enum Merged {
     /// Both keys find the same profile.
     Joined,
-    /// Their e-mail address, mobile number or CRM id differ, or one has been merged too often.
+    /// Their e-mail address, mobile number or CRM id differ.
     Conflict,
+    /// One has been merged as often as APSIS One allows.
+    TooOften,
     /// One of them is not there.
     NoProfile,
 }
@@ -93,6 +95,8 @@ pub(super) struct Scope {
     pub(super) channels: BTreeMap<Channel, ChannelId>,
     /// The current version of each attribute.
     pub(super) versions: BTreeMap<AttributeId, String>,
+    /// The keyspaces whose keys are addresses, where consents can be set through them.
+    pub(super) addresses: BTreeMap<Channel, KeyspaceId>,
 }
 
 impl fmt::Debug for Target {
@@ -111,11 +115,30 @@ impl Client {
         let keyspace = definitions.keyspace(&settings.keyspace)?;
         let versions = definitions.attributes().iter();
         let versions = versions.filter_map(|item| Some((item.id.clone(), item.version.clone()?))).collect();
+        let addresses: BTreeMap<Channel, KeyspaceId> = [Channel::Email, Channel::Sms]
+            .into_iter()
+            .filter_map(|channel| {
+                let id = inferred::address_keyspace(channel);
+                let found = definitions.keyspaces().iter().find(|found| found.id.0 == id)?;
+                found.manage_subscriptions.then(|| (channel, found.id.clone()))
+            })
+            .collect();
+        if settings.same_address == SameAddress::Merge && !addresses.contains_key(&Channel::Email) {
+            return Err(ApsisError::Setting {
+                setting: "apsis.same-address",
+                message: format!(
+                    "profiles cannot be merged: the account has no keyspace {} through which consents can be set; \
+                     write \"leave\"",
+                    inferred::address_keyspace(Channel::Email)
+                ),
+            });
+        }
         let scope = Scope {
             section: definitions.section(&settings.section)?.id.clone(),
             keyspace: keyspace.id.clone(),
             channels: definitions.channel_ids(),
             versions,
+            addresses,
         };
         Ok(Target { client: self.clone(), scope: Arc::new(scope) })
     }
@@ -130,6 +153,13 @@ impl Target {
     /// The client that it writes through.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The same target, which tells of each request, once it has ended. No address is told.
+    #[must_use]
+    pub fn heard_by(&self, listener: Listener) -> Self {
+        let client = self.client.clone().heard_by(&self.scope.keyspace.0, listener);
+        Self { client, scope: Arc::clone(&self.scope) }
     }
 
     /// The section.
@@ -293,6 +323,7 @@ impl Target {
         let answer = self.for_key(call, key).await?;
         match answer.status {
             404 => Ok(Merged::NoProfile),
+            409 if inferred::is_merged_too_often(&answer.body) => Ok(Merged::TooOften),
             409 => Ok(Merged::Conflict),
             _ if answer.is_success() => Ok(Merged::Joined),
             _ => Err(answer.refused(std::iter::empty())),
@@ -301,7 +332,7 @@ impl Target {
 
     /// A call on what one profile has in the section. `v2`: the second version of the path.
     #[expect(clippy::too_many_arguments, reason = "each is one part of the request")]
-    async fn of_section(
+    pub(super) async fn of_section(
         &self,
         operation: Operation,
         method: Method,

@@ -16,7 +16,7 @@ use super::retry::Policy;
 use super::testserver::{Arrived, Does, Server, empty, json};
 use super::*;
 use crate::contact::{Channel, ContactId};
-use crate::integration::{ApsisSettings, SecretRef};
+use crate::integration::{ApsisSettings, SameAddress, SecretRef};
 use crate::profile::{AttributeId, AttributeValue, ConsentType, KeyspaceId, TopicId};
 use crate::reason::ReasonCode;
 
@@ -34,6 +34,7 @@ fn settings(url: &str) -> ApsisSettings {
         keyspace: KEYSPACE.to_owned(),
         private_network: true,
         requests_per_second: 100,
+        same_address: SameAddress::Leave,
     }
 }
 
@@ -302,6 +303,63 @@ async fn bad_credentials_are_not_tried_again() {
         assert_eq!(error, ApsisError::Credentials { status });
         assert_eq!(server.arrived().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_merge_says_why_it_was_refused() {
+    for (detail, expected) in [
+        ("Profiles have conflicting values for Email", Merged::Conflict),
+        ("Profiles have conflicting values for Mobile: 46500", Merged::Conflict),
+        ("The profile has been merged 500 times", Merged::TooOften),
+        ("Merge limit reached", Merged::TooOften),
+    ] {
+        let (_server, target) =
+            target(move |_| json(409, value!({"title": "Conflict", "detail": detail}))).await;
+        let end = target.merge(&id("1"), &KeyspaceId("k".into()), "2").await.unwrap();
+        assert_eq!(end, expected, "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn merging_by_address_needs_the_keyspace_of_addresses() {
+    let server = Server::start(|request| account(request).unwrap_or_else(|| empty(404))).await;
+    let client = client(&server.url);
+    let definitions = client.definitions().await.unwrap();
+    let leaves = settings(&server.url);
+    assert!(client.target(&definitions, &leaves).unwrap().of_addresses(Channel::Email).is_none());
+    let merges = ApsisSettings { same_address: SameAddress::Merge, ..leaves };
+    let error = client.target(&definitions, &merges).unwrap_err();
+    assert_eq!(error.kind(), Kind::Settings);
+    assert!(error.to_string().contains("apsis.same-address"), "{error}");
+}
+
+#[tokio::test]
+async fn a_profile_is_read_by_the_versions_of_its_attributes_as_an_export_has_it() {
+    let (server, target) = target(|request| {
+        if request.line.contains("/v2/") {
+            return json(
+                200,
+                value!({"items": [{"topic_discriminator": "news", "type": "opt-out",
+                "channel_discriminator": "com.apsis1.channels.email", "source": "Form"}]}),
+            );
+        }
+        // The old version's value is nobody's.
+        json(200, value!({"312460200": "a@example.se", "312460201": "Lund", "312460234": "Ystad", "7": 1.50}))
+    })
+    .await;
+    let found = target.profile(&id("1")).await.unwrap().unwrap();
+    assert_eq!(found.attributes[&AttributeId("city".into())], FoundValue::Text("Ystad".into()));
+    assert_eq!(found.attributes[&AttributeId("score".into())], FoundValue::Number("1.5".into()));
+    assert_eq!((found.attributes.len(), found.consents[0].state), (3, ConsentType::OptOut));
+    assert!(
+        server
+            .of("GET")
+            .iter()
+            .any(|it| it.line.ends_with(&format!("profiles/1/sections/{SECTION}/attributes")))
+    );
+
+    let (_server, target) = self::target(|_| empty(404)).await;
+    assert!(target.profile(&id("1")).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -82,6 +82,18 @@ impl FoundValue {
     }
 }
 
+impl FoundValue {
+    /// As people read it; none if there is none.
+    pub fn in_words(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Boolean(value) => Some(value.to_string()),
+            Self::Number(text) | Self::Text(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            Self::Other => Some("a list or an object".to_owned()),
+        }
+    }
+}
+
 impl From<&serde_json::Value> for FoundValue {
     fn from(value: &serde_json::Value) -> Self {
         match value {

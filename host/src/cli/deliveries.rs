@@ -4,7 +4,7 @@ use clap::{ArgGroup, Subcommand};
 use jiff::Timestamp;
 
 use super::status::moment;
-use super::{Context, End, Opened, OrFail, Result, output, table};
+use super::{Context, End, Opened, OrFail, Result, output, story, table};
 use crate::change::{ChangeOutcome, DeliveryNumber};
 use crate::integration::IntegrationId;
 use crate::lane::{ChangeRecord, DeliveryFilter, DeliveryLine, DeliveryRecord, Replay};
@@ -195,9 +195,7 @@ pub fn tell(change: &ChangeRecord) {
     if let Some(due) = change.due {
         output::line(&format!("    tried {} times, again at {}", change.attempts, moment(due)));
     }
-    for step in &change.steps {
-        output::line(&format!("    {step}"));
-    }
+    output::lines(&story::of_steps(&change.steps));
     if let Some(ended) = change.ended_at {
         output::line(&format!("    ended {}", moment(ended)));
     }

@@ -44,7 +44,7 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
         };
         if let Some(consents) = consents {
             findings.note("mapping, CRM side", sync::check_names(&integration, fields, &consents), |()| {
-                vec!["every field and consent type is there".to_owned()]
+                vec!["every field and consent type is there, of a type that the rules can use".to_owned()]
             });
         }
     }
@@ -65,13 +65,18 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
                 vec![format!("{} and {}", integration.apsis.section, integration.apsis.keyspace)]
             });
             let rules = sync::resolve(&integration, connection.connector(), definitions);
-            findings.note("mapping, APSIS One side", rules, |rules| {
+            let rules = findings.note("mapping, APSIS One side", rules, |rules| {
                 vec![format!(
                     "{} attributes and {} consents are there",
                     rules.fields.len(),
                     rules.consents.len()
                 )]
             });
+            if let (Some(_), Some(fields)) = (rules, &fields) {
+                let types = sync::check_types(&integration, fields, definitions);
+                findings
+                    .note("mapping, types", types, |()| vec!["every field fits its attribute".to_owned()]);
+            }
         }
     }
     match findings.failed {

@@ -22,6 +22,9 @@ pub enum Command {
     Apply {
         /// A TOML or JSON file.
         file: PathBuf,
+        /// Let the file have the profiles of contacts that stop matching the conditions deleted.
+        #[arg(long)]
+        allow_delete_unmatched: bool,
     },
     /// List all integrations.
     List,
@@ -55,6 +58,9 @@ pub enum Command {
         /// Its id.
         integration: String,
     },
+    /// Compare what APSIS One has with what was last written, and list the differences by kind; exit code 3 if there
+    /// are any that are not mended. It holds up nothing; a run may not be active.
+    Audit(super::audit::Args),
     /// Print an integration as a file that `apply` takes. Secrets stay references.
     Export {
         /// Its id.
@@ -66,7 +72,10 @@ pub enum Command {
 pub async fn run(context: &Context, command: Command) -> Result<End> {
     let opened = Opened::new(context).await?;
     match command {
-        Command::Apply { file } => apply_file(context, &opened, &file).await?,
+        Command::Apply { file, allow_delete_unmatched } => {
+            apply_file(context, &opened, &file, allow_delete_unmatched).await?;
+        }
+        Command::Audit(args) => return super::audit::run(context, &opened, args).await,
         Command::List => list(context, &opened).await?,
         Command::Show { integration } => show(context, &opened, &IntegrationId(integration)).await?,
         Command::Delete { integration, keep_webhook } => {
@@ -107,10 +116,23 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     Ok(End::Success)
 }
 
-async fn apply_file(context: &Context, opened: &Opened, file: &Path) -> Result<()> {
+async fn apply_file(context: &Context, opened: &Opened, file: &Path, may_delete: bool) -> Result<()> {
     let integration = Integration::read(file).or_fail()?;
+    if integration.sync.delete_unmatched && !may_delete {
+        return Err(Failure {
+            code: "delete-unmatched-not-allowed".to_owned(),
+            message: format!(
+                "the file of {} sets `delete-unmatched`: {DELETES}. Apply it with --allow-delete-unmatched if that is \
+                 meant, or remove the setting",
+                integration.id
+            ),
+        });
+    }
     let known = opened.store.integration(&integration.id).await.or_fail()?.is_some();
     let integration = apply(opened, integration).await?;
+    if integration.sync.delete_unmatched {
+        output::note(&format!("`delete-unmatched` is on: {DELETES}"));
+    }
     let verb = if known { "replaced" } else { "added" };
     context.answer(&serde_json::json!({ verb: integration.id, "connector": integration.connector }), || {
         format!(
@@ -120,6 +142,11 @@ async fn apply_file(context: &Context, opened: &Opened, file: &Path) -> Result<(
     });
     Ok(())
 }
+
+/// What the setting `delete-unmatched` does.
+const DELETES: &str = "a contact that has a profile and stops matching the sync conditions, because it changed or \
+                       because the conditions did, has that profile deleted from APSIS One, with its consents and \
+                       history";
 
 /// How long the address before a rotation is taken: the CRM may still be trying to deliver there.
 const OLD_KEY_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -176,8 +203,12 @@ async fn take_webhook_back(context: &Context, opened: &Opened, id: &IntegrationI
     }
 }
 
-/// Takes the integration's component into the store, checks that it can be opened, and stores it.
-pub async fn apply(opened: &Opened, mut integration: Integration) -> Result<Integration> {
+/// Reads an integration's file, takes its component into the store, and checks that it can be opened.
+pub async fn prepare(opened: &Opened, file: &Path) -> Result<Integration> {
+    check(opened, Integration::read(file).or_fail()?).await
+}
+
+async fn check(opened: &Opened, mut integration: Integration) -> Result<Integration> {
     if !integration.connector.starts_with("sha256:") {
         let (name, component) = read_component(Path::new(&integration.connector)).or_fail()?;
         opened.store.put_component(&name, component).await.or_fail()?;
@@ -197,6 +228,19 @@ pub async fn apply(opened: &Opened, mut integration: Integration) -> Result<Inte
             ),
         });
     }
+    Ok(integration)
+}
+
+/// Takes the integration's component into the store, checks that it can be opened, and stores it.
+pub async fn apply(opened: &Opened, integration: Integration) -> Result<Integration> {
+    let integration = check(opened, integration).await?;
+    let service = opened.service()?;
+    for side in sync::check_rules(&*opened.store, service.engine(), &integration).await.or_fail()? {
+        output::note(&format!(
+            "the rules could not be checked against {} ({}: {}); `sluice doctor {}` does so",
+            side.side, side.why.code, side.why.message, integration.id
+        ));
+    }
     opened.store.put_integration(&integration).await.or_fail()?;
     Ok(integration)
 }
@@ -205,7 +249,12 @@ async fn list(context: &Context, opened: &Opened) -> Result<()> {
     let integrations = opened.store.integrations().await.or_fail()?;
     if context.json {
         for integration in &integrations {
-            context.line(integration);
+            let needs = opened.store.needs(&integration.id).await.or_fail()?;
+            let mut json = serde_json::to_value(integration).unwrap_or_default();
+            if let Some(json) = json.as_object_mut() {
+                json.insert("full-sync-needed".to_owned(), serde_json::to_value(needs).unwrap_or_default());
+            }
+            context.line(&json);
         }
         return Ok(());
     }
@@ -213,11 +262,14 @@ async fn list(context: &Context, opened: &Opened) -> Result<()> {
         context.say("no integrations; `sluice integration apply <file>` adds one");
         return Ok(());
     }
-    let mut rows = vec![["id", "name", "last full sync"].map(String::from).to_vec()];
+    let mut rows = vec![["id", "name", "last full sync", "full sync needed"].map(String::from).to_vec()];
     for integration in integrations {
         let last = opened.store.runs(&integration.id, 1).await.or_fail()?;
         let last = last.first().map_or_else(|| "none yet".to_owned(), super::sync::one_line);
-        rows.push(vec![integration.id.to_string(), integration.name, last]);
+        let needs = opened.store.needs(&integration.id).await.or_fail()?;
+        let codes: Vec<&str> = needs.iter().map(|need| need.code.as_str()).collect();
+        let needed = if codes.is_empty() { "no".to_owned() } else { codes.join(", ") };
+        rows.push(vec![integration.id.to_string(), integration.name, last, needed]);
     }
     output::text(&table::render(&rows));
     Ok(())
@@ -227,11 +279,14 @@ async fn show(context: &Context, opened: &Opened, id: &IntegrationId) -> Result<
     let integration = opened.integration(id).await?;
     let runs = opened.store.runs(id, 1).await.or_fail()?;
     let last = runs.first();
+    let needs = opened.store.needs(id).await.or_fail()?;
     if context.json {
-        context.line(&serde_json::json!({ "integration": integration, "last-run": last }));
+        context.line(
+            &serde_json::json!({ "integration": integration, "last-run": last, "full-sync-needed": needs }),
+        );
         return Ok(());
     }
-    let rows = [
+    let mut rows = vec![
         ("id", id.to_string()),
         ("name", integration.name.clone()),
         ("connector", integration.connector.clone()),
@@ -240,8 +295,17 @@ async fn show(context: &Context, opened: &Opened, id: &IntegrationId) -> Result<
         ("conditions", integration.conditions.len().to_string()),
         ("field mappings", integration.fields.len().to_string()),
         ("consent mappings", integration.consents.len().to_string()),
+        (
+            "who stops matching",
+            if integration.sync.delete_unmatched { "has the profile deleted" } else { "keeps the profile" }
+                .to_owned(),
+        ),
         ("last full sync", last.map_or_else(|| "none yet".to_owned(), super::sync::one_line)),
     ];
+    rows.extend(needs.iter().map(|need| ("full sync", super::status::need_in_words(need))));
+    if needs.is_empty() {
+        rows.push(("full sync", "not needed".to_owned()));
+    }
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     output::text(&table::render(&rows));
     Ok(())

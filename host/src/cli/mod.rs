@@ -4,20 +4,24 @@
 //! the terminal; with `--json` every command prints JSON lines instead, for scripts. Log lines go to
 //! standard error, so that standard output holds the answer alone.
 
+mod audit;
 mod connector;
 mod contact;
 mod deliveries;
 mod demo;
 mod doctor;
+mod forget;
 mod hold;
 mod integration;
 mod logging;
 mod output;
+mod preview;
 mod progress;
 mod serve;
 mod serving;
 mod status;
 mod store;
+mod story;
 mod sync;
 mod table;
 
@@ -54,7 +58,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 failure; 2 wrong usage; 3 partial: the run completed, and some \
-contacts were rejected; 4 cancelled.";
+contacts were rejected, or an audit found differences; 4 cancelled; 5 held: it waits for somebody to approve.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -68,6 +72,9 @@ enum Command {
     /// Full syncs.
     #[command(subcommand)]
     Sync(sync::Command),
+    /// Rules: what a change of them would do.
+    #[command(subcommand)]
+    Rules(preview::Command),
     /// Deliveries: what the CRMs sent, what came of it, and dead letters.
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -100,6 +107,8 @@ pub enum End {
     Partial,
     /// Somebody cancelled the run.
     Cancelled,
+    /// It waits for somebody to approve.
+    Held,
 }
 
 impl From<End> for ExitCode {
@@ -108,6 +117,7 @@ impl From<End> for ExitCode {
             End::Success => Self::SUCCESS,
             End::Partial => Self::from(3),
             End::Cancelled => Self::from(4),
+            End::Held => Self::from(5),
         }
     }
 }
@@ -264,6 +274,7 @@ async fn run(cli: Cli) -> Result<End> {
         Command::Serve(args) => serve::run(&context, args).await,
         Command::Integration(command) => integration::run(&context, command).await,
         Command::Sync(command) => sync::run(&context, command).await,
+        Command::Rules(command) => preview::run(&context, command).await,
         Command::Connector(command) => connector::run(&context, command).await,
         Command::Deliveries(command) => deliveries::run(&context, command).await,
         Command::Contact(command) => contact::run(&context, command).await,

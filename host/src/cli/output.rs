@@ -13,6 +13,11 @@ pub fn line(text: &str) {
     text_and_end(text, "\n");
 }
 
+/// Prints lines of the answer.
+pub fn lines(lines: &[String]) {
+    lines.iter().for_each(|text| line(text));
+}
+
 /// Prints a part of the answer that has its line ends.
 pub fn text(text: &str) {
     text_and_end(text, "");

@@ -25,7 +25,7 @@ pub async fn watch(store: &dyn Store, id: RunId, json: bool) -> Result<Run> {
         ticks.tick().await;
         let run = store.run(id).await.or_fail()?;
         display.show(&run);
-        if !run.phase.is_active() {
+        if !run.phase.is_active() || run.waits() {
             display.end();
             return Ok(run);
         }
@@ -181,6 +181,7 @@ fn headline(phase: Phase) -> &'static str {
         Phase::Accepted => "Accepted",
         Phase::Reading => "Reading from the CRM",
         Phase::Comparing => "Reading what APSIS One has",
+        Phase::Held => "Waiting for approval",
         Phase::Importing => "Importing into APSIS One",
         Phase::Verifying => "Reading back what the import did",
         Phase::Writing => "Writing to APSIS One",
@@ -222,6 +223,8 @@ mod tests {
             accepted_at: jiff::Timestamp::UNIX_EPOCH,
             ended_at: None,
             failure: None,
+            hold: None,
+            approved: false,
         }
     }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::integration::IntegrationId;
 use crate::lane::{LaneStatus, PauseKind};
-use crate::run::{Phase, RunKind};
+use crate::need::Need;
 
 /// What the command is given.
 #[derive(Debug, clap::Args)]
@@ -26,18 +26,16 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
     }
     for id in ids {
         let status = opened.store.lane_status(&id).await.or_fail()?;
-        let runs = opened.store.runs(&id, 20).await.or_fail()?;
-        let completed = runs.iter().any(|run| (run.kind, run.phase) == (RunKind::FullSync, Phase::Completed));
         if context.json {
             let mut json = serde_json::to_value(&status).unwrap_or_default();
             if let Some(json) = json.as_object_mut() {
-                json.insert("full-sync-needed".into(), (!completed || !status.needs.is_empty()).into());
+                json.insert("full-sync-needed".into(), (!status.needs.is_empty()).into());
             }
             context.line(&json);
             continue;
         }
         output::line(&format!("{id}: {}", health(&status)));
-        output::text(&table::render(&rows(&status, completed)));
+        output::text(&table::render(&rows(&status)));
     }
     Ok(End::Success)
 }
@@ -58,7 +56,7 @@ fn health(status: &LaneStatus) -> String {
     }
 }
 
-fn rows(status: &LaneStatus, completed: bool) -> Vec<Vec<String>> {
+fn rows(status: &LaneStatus) -> Vec<Vec<String>> {
     let now = Timestamp::now();
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(pause) = &status.pause {
@@ -92,21 +90,19 @@ fn rows(status: &LaneStatus, completed: bool) -> Vec<Vec<String>> {
         (None, None) => "not set up; `sluice serve --public-url` does it".to_owned(),
     };
     rows.push(("webhook", webhook));
-    if !completed {
-        rows.push(("full sync", "needed: none has completed yet".to_owned()));
-    }
-    for need in &status.needs {
-        rows.push((
-            "full sync",
-            format!(
-                "needed: {} ({} times since {})",
-                need.message,
-                table::number(need.times),
-                moment(need.since)
-            ),
-        ));
-    }
+    rows.extend(status.needs.iter().map(|need| ("full sync", need_in_words(need))));
     rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect()
+}
+
+/// What a full sync is needed for, in one line.
+pub fn need_in_words(need: &Need) -> String {
+    let Need { message, times, since, last, .. } = need;
+    let when = if *times == 1 {
+        format!("since {}", moment(*since))
+    } else {
+        format!("{} times from {} to {}", table::number(*times), moment(*since), moment(*last))
+    };
+    format!("needed: {message} ({when})")
 }
 
 /// A moment to the second.

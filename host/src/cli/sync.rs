@@ -9,10 +9,11 @@ use std::io::IsTerminal as _;
 use clap::Subcommand;
 
 use super::hold::hold_or_wait;
-use super::{Context, End, Opened, OrFail, Result, output, progress, table};
+use super::{Context, End, Opened, OrFail, Result, output, preview, progress, table};
 use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
+use crate::need::Need;
 use crate::run::{Outcome, Phase, Run, RunId, RunKind, RunOrder};
 use crate::store::StoreError;
 
@@ -35,6 +36,20 @@ pub enum Command {
         /// Write every contact, changed or not.
         #[arg(long)]
         forced: bool,
+        /// Write nothing: show what each contact would come to, and what would change in its profile.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show what a full sync, or the changes that come in, wait with until somebody approves: more would be opted
+    /// out, newly opted in or deleted than may be without being asked.
+    Held {
+        /// Which integration.
+        integration: String,
+    },
+    /// Approve of what `held` shows, and go on.
+    Approve {
+        /// Which integration.
+        integration: String,
     },
     /// Watch the active full sync to its end, and go on with it if it was interrupted. Ctrl-c stops
     /// watching; a run that this command went on with is interrupted again.
@@ -80,7 +95,12 @@ fn outcome(text: &str) -> std::result::Result<Outcome, String> {
 pub async fn run(context: &Context, command: Command) -> Result<End> {
     let opened = Opened::new(context).await?;
     match command {
-        Command::Start { integration, forced } => {
+        Command::Start { integration, forced, dry_run: true } => {
+            preview::dry_run(context, &opened, &IntegrationId(integration), forced, None).await
+        }
+        Command::Held { integration } => held(context, &opened, &IntegrationId(integration)).await,
+        Command::Approve { integration } => approve(context, &opened, &IntegrationId(integration)).await,
+        Command::Start { integration, forced, dry_run: false } => {
             start(context, &opened, &IntegrationId(integration), forced).await
         }
         Command::Watch { integration } => {
@@ -123,8 +143,77 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
 async fn start(context: &Context, opened: &Opened, integration: &IntegrationId, forced: bool) -> Result<End> {
     opened.integration(integration).await?;
     let run = opened.store.accept_run(integration, RunOrder::FullSync { forced }).await.or_fail()?;
+    tell_needs(context, opened, &run).await?;
     let run = follow(context, opened, &run, true).await?;
     finish(context, opened, &run).await
+}
+
+/// What waits for approval.
+async fn held(context: &Context, opened: &Opened, integration: &IntegrationId) -> Result<End> {
+    let id = opened.integration(integration).await?.id;
+    let run = opened.store.active_run(&id).await.or_fail()?.filter(Run::waits);
+    let of_run = run.as_ref().and_then(|run| run.hold.clone());
+    let of_lane = opened.store.held_lane(&id).await.or_fail()?;
+    if context.json {
+        context.line(&serde_json::json!({ "run": run.as_ref().map(|run| run.id), "of-run": of_run, "of-lane": of_lane }));
+    }
+    if of_run.is_none() && of_lane.is_none() {
+        context.say("nothing waits for approval");
+        return Ok(End::Success);
+    }
+    for (what, held) in [("The full sync", of_run), ("The changes of the last hour", of_lane)] {
+        if let Some(held) = held {
+            context.tell(&format!("{what} {held}. Among them:"));
+            for (contact, effect) in &held.would.samples {
+                context.tell(&format!("  {contact}  {}", effect.as_str()));
+            }
+        }
+    }
+    context.tell(&format!(
+        "`sluice contact show {id} CONTACT` tells more of one. `sluice sync approve {id}` lets all of it through; `sluice \
+         sync cancel {id}` ends a full sync that waits, with nothing written"
+    ));
+    Ok(End::Held)
+}
+
+async fn approve(context: &Context, opened: &Opened, integration: &IntegrationId) -> Result<End> {
+    let id = opened.integration(integration).await?.id;
+    let approved = opened.store.approve(&id).await.or_fail()?;
+    if approved.is_empty() {
+        return Err(Failure {
+            code: "nothing-held".to_owned(),
+            message: format!("nothing of {id} waits for approval; `sluice status` shows how it is"),
+        });
+    }
+    for held in &approved {
+        context.answer(held, || format!("Approved: {held}"));
+    }
+    match opened.store.active_run(&id).await.or_fail()? {
+        Some(run) => {
+            let run = follow(context, opened, &run, false).await?;
+            finish(context, opened, &run).await
+        }
+        None => Ok(End::Success),
+    }
+}
+
+/// Says which needs a run clears by completing, and which it does not.
+pub async fn tell_needs(context: &Context, opened: &Opened, run: &Run) -> Result<()> {
+    let needs = opened.store.needs(&run.integration).await.or_fail()?;
+    if needs.is_empty() {
+        return Ok(());
+    }
+    let (cleared, left): (Vec<Need>, Vec<Need>) = needs.into_iter().partition(|need| need.is_cleared_by(run));
+    if context.json {
+        context.line(&serde_json::json!({ "run": run.id, "clears": cleared, "leaves": left }));
+    }
+    for need in &cleared {
+        context.say(&format!("makes good, by completing: {} ({})", need.message, need.code.as_str()));
+    }
+    for need in &left {
+        context.say(&format!("does not make good: {} ({})", need.message, need.code.as_str()));
+    }
+    Ok(())
 }
 
 /// Sees a run to its end: does it here unless another process does. `ours`: ctrl-c cancels the run.
@@ -166,6 +255,9 @@ async fn cancel_on_ctrl_c(context: &Context, opened: &Opened, id: RunId) -> Resu
 
 /// Prints how a run ended, and says it as an exit code.
 pub async fn finish(context: &Context, opened: &Opened, run: &Run) -> Result<End> {
+    if run.waits() {
+        return held(context, opened, &run.integration).await;
+    }
     if context.json {
         context.line(run);
     } else {
@@ -284,7 +376,11 @@ pub fn one_line(run: &Run) -> String {
     let counters = run.counters;
     format!(
         "{}{}{time}, {} read, {} written, {} rejected, accepted {}",
-        if run.kind == RunKind::Daily { "daily run, " } else { "" },
+        match run.kind {
+            RunKind::FullSync => "",
+            RunKind::Daily => "daily run, ",
+            RunKind::DryRun => "dry run, ",
+        },
         run.phase.as_str(),
         table::number(counters.read),
         table::number(counters.created + counters.updated),
@@ -300,6 +396,20 @@ async fn last(opened: &Opened, integration: &IntegrationId) -> Result<Run> {
     runs.into_iter()
         .find(|run| run.kind == RunKind::FullSync)
         .ok_or_else(|| Failure { code: "run-none".to_owned(), message: none_yet(integration) })
+}
+
+/// A dry run by its number, or the last one.
+pub async fn dry_run_of(opened: &Opened, integration: &IntegrationId, run: Option<i64>) -> Result<Run> {
+    if let Some(number) = run {
+        return one(opened, integration, RunId(number)).await;
+    }
+    let runs = opened.store.runs(integration, LISTED).await.or_fail()?;
+    runs.into_iter().find(|run| run.kind == RunKind::DryRun).ok_or_else(|| Failure {
+        code: "run-none".to_owned(),
+        message: format!(
+            "{integration} has had no dry run yet; `sluice sync start {integration} --dry-run` does one"
+        ),
+    })
 }
 
 fn none_yet(integration: &IntegrationId) -> String {

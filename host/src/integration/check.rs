@@ -1,13 +1,8 @@
 //! What can be checked of an integration without a CRM and without APSIS One.
 
-use std::collections::BTreeSet;
-
 use url::Url;
 
 use super::{Integration, IntegrationError};
-
-/// The e-mail attribute, which is mapped by itself.
-const EMAIL: &str = "com.apsis1.attributes.email";
 
 impl Integration {
     /// Checks ids, addresses and the rows against each other.
@@ -57,6 +52,9 @@ impl Integration {
         if !(1..=100_000).contains(&self.apsis.requests_per_second) {
             return refuse("apsis.requests-per-second", "must be from 1 to 100000; APSIS One allows 100");
         }
+        if self.brake.share > 100 {
+            return refuse("brake.share", "must be a percentage, from 0 to 100; 100 never stops");
+        }
         self.check_real_time()?;
         self.check_rows()
     }
@@ -70,6 +68,7 @@ impl Integration {
             ("real-time.attempts", settings.attempts),
             ("real-time.accept-within-hours", settings.accept_within_hours),
             ("real-time.keep-days", settings.keep_days),
+            ("story.keep-days", self.story.keep_days),
         ] {
             if number == 0 {
                 return refuse(key, "must be at least 1");
@@ -81,47 +80,6 @@ impl Integration {
                 "real-time.accept-within-hours",
                 "must not be longer than deliveries are kept (real-time.keep-days)",
             );
-        }
-        Ok(())
-    }
-
-    fn check_rows(&self) -> Result<(), IntegrationError> {
-        for (at, row) in self.conditions.iter().enumerate() {
-            let key = format!("conditions, row {}", at + 1);
-            let comparable = row.equals.is_boolean()
-                || row.equals.is_number()
-                || row.equals.as_str().is_some_and(|text| !text.trim().is_empty());
-            if row.field.trim().is_empty() || !comparable {
-                return refuse(&key, "needs a field, and a value that is text, a number or true/false");
-            }
-        }
-        let mut attributes = BTreeSet::new();
-        for (at, row) in self.fields.iter().enumerate() {
-            let key = format!("fields, row {}", at + 1);
-            let attribute = row.attribute.trim().to_lowercase();
-            if row.field.trim().is_empty() || attribute.is_empty() {
-                return refuse(&key, "needs a field and an attribute");
-            }
-            if matches!(attribute.as_str(), EMAIL | "email" | "e-mail") {
-                return refuse(&key, "maps the e-mail attribute, which is mapped by itself: remove the row");
-            }
-            if !attributes.insert(attribute) {
-                return refuse(&key, "maps an attribute that another row maps already: remove one of them");
-            }
-        }
-        let mut consents = BTreeSet::new();
-        for (at, row) in self.consents.iter().enumerate() {
-            let key = format!("consents, row {}", at + 1);
-            let named = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
-            if named(&row.consent) == named(&row.field) {
-                return refuse(&key, "needs either `consent` or `field`, and not both");
-            }
-            if row.topic.trim().is_empty() {
-                return refuse(&key, "needs a topic");
-            }
-            if !consents.insert((&row.consent, &row.field, &row.topic, row.channel)) {
-                return refuse(&key, "is there twice: remove one of them");
-            }
         }
         Ok(())
     }
@@ -144,6 +102,6 @@ fn address(key: &str, text: &str) -> Result<Url, IntegrationError> {
     }
 }
 
-fn refuse(key: &str, problem: &str) -> Result<(), IntegrationError> {
+pub(super) fn refuse(key: &str, problem: &str) -> Result<(), IntegrationError> {
     Err(IntegrationError::Setting { key: key.to_owned(), problem: problem.to_owned() })
 }

@@ -5,9 +5,14 @@
 //! definitions (an attribute by its display name) are resolved when a run starts.
 
 mod check;
+mod condition;
+mod difference;
 mod file;
+mod mapping;
 mod real_time;
+mod rows;
 mod secret;
+mod story;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,10 +22,14 @@ use serde::{Deserialize, Serialize};
 
 use thiserror::Error;
 
-use crate::contact::Channel;
+use crate::brake::Brake;
 use crate::error::ErrorCode;
 
+pub use condition::{Comparison, ConditionRow, FieldCondition, Test};
+pub use difference::needs_full_sync;
+pub use mapping::{AttributeKind, ConsentRow, Conversion, FieldRow, OnInvalid, OnTooLong, Show};
 pub use real_time::{NewContacts, OnDelete, RealTime};
+pub use story::StorySettings;
 
 /// An integration's id: lower-case letters, digits and hyphens, at most 64.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,6 +86,20 @@ pub struct ApsisSettings {
     /// account, too. Integrations of one key share what they have the same number for.
     #[serde(default = "requests_per_second")]
     pub requests_per_second: u32,
+    /// What becomes of a profile that another source has made for the address of a contact.
+    #[serde(default)]
+    pub same_address: SameAddress,
+}
+
+/// What becomes of a profile that another source (a form, a shop) has made for the address of a contact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SameAddress {
+    /// It stays as it is, beside the contact's.
+    #[default]
+    Leave,
+    /// The two become one, for good, with the stricter of their consents.
+    Merge,
 }
 
 impl ApsisSettings {
@@ -101,79 +124,6 @@ fn crm_keyspace() -> String {
     "com.apsis1.keyspaces.crm-id".to_owned()
 }
 
-/// A sync condition: all of them must hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ConditionRow {
-    /// A CRM field: `company.customertype`.
-    pub field: String,
-    /// The value it must have: text, number or true/false. A choice matches by key or by label.
-    pub equals: serde_json::Value,
-}
-
-/// What an attribute takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AttributeKind {
-    /// Text of at most 1,000 characters.
-    Text,
-    /// True or false.
-    Boolean,
-    /// A whole number.
-    Number,
-    /// A number with decimals.
-    Decimal,
-    /// A date.
-    Date,
-    /// A moment.
-    Timestamp,
-    /// A mobile number: digits with country code.
-    Mobile,
-}
-
-/// What becomes of a contact with a value that the attribute cannot take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnInvalid {
-    /// The contact is rejected, with the reason.
-    #[default]
-    Reject,
-    /// The value is left out, with the reason; the rest is written.
-    Skip,
-}
-
-/// A field mapping: one CRM field to one APSIS One attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct FieldRow {
-    /// The CRM field.
-    pub field: String,
-    /// The attribute: its discriminator or its name.
-    pub attribute: String,
-    /// What the attribute takes; left out: what its discriminator tells, else text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<AttributeKind>,
-    /// What becomes of a value that does not fit.
-    #[serde(default)]
-    pub on_invalid: OnInvalid,
-}
-
-/// A consent mapping: one CRM consent, or one yes/no field, to one subscription on one channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ConsentRow {
-    /// The CRM's consent type, as the connector's `list-consents` names it. This or `field`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consent: Option<String>,
-    /// A yes/no field of the person. This or `consent`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// The subscription: a topic's discriminator, or its name where that is unique.
-    pub topic: String,
-    /// The channel. Both channels need two rows.
-    pub channel: Channel,
-}
-
 /// How full syncs are done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -184,11 +134,13 @@ pub struct SyncSettings {
     pub import_threshold: u32,
     /// At most this many contacts in one import file.
     pub import_rows: u32,
+    /// Whether the profile of a contact that stops matching the conditions is deleted. Only an operator may say so.
+    pub delete_unmatched: bool,
 }
 
 impl Default for SyncSettings {
     fn default() -> Self {
-        Self { page_size: 200, import_threshold: 500, import_rows: 20_000 }
+        Self { page_size: 200, import_threshold: 500, import_rows: 20_000, delete_unmatched: false }
     }
 }
 
@@ -235,6 +187,12 @@ pub struct Integration {
     /// How what the CRM sends is taken.
     #[serde(default)]
     pub real_time: RealTime,
+    /// How much may be opted out, deleted or newly opted in without being asked.
+    #[serde(default)]
+    pub brake: Brake,
+    /// How long it is known why.
+    #[serde(default)]
+    pub story: StorySettings,
     /// Limits of one connector call, where they differ from the program's (`host/limits.default.toml`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,

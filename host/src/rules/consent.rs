@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::contact::{Channel, Contact, Value};
+use crate::explained::ConsentVerdict;
 use crate::profile::{Answer, TopicId, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
 
@@ -63,6 +64,30 @@ pub(super) fn told(
     told
 }
 
+/// What each row makes of a contact.
+pub(super) fn explain(
+    rows: &BTreeMap<(TopicId, Channel), BTreeSet<ConsentSource>>,
+    contact: &Contact,
+) -> Vec<ConsentVerdict> {
+    let verdict = |(topic, channel): &(TopicId, Channel), source: &ConsentSource| {
+        let (name, answers, saw) = match source {
+            ConsentSource::Consent(name) => {
+                (name, contact.consents.iter().filter(|of| of.name == *name).cloned().collect(), None)
+            }
+            ConsentSource::Field(name) => (name, Vec::new(), Some(field(contact, name).clone())),
+        };
+        ConsentVerdict {
+            source: name.clone(),
+            topic: topic.clone(),
+            channel: *channel,
+            answers,
+            saw,
+            answer: answer(source, *channel, contact, &mut Vec::new()),
+        }
+    };
+    rows.iter().flat_map(|(to, sources)| sources.iter().map(move |source| verdict(to, source))).collect()
+}
+
 fn answer(source: &ConsentSource, channel: Channel, contact: &Contact, left_out: &mut Vec<Reason>) -> Answer {
     match source {
         ConsentSource::Consent(name) => {
@@ -113,7 +138,7 @@ fn newest(answers: impl Iterator<Item = (bool, Option<Timestamp>)>) -> Answer {
 
 /// Two rows onto one subscription. Of two given answers the older's time is kept, an unknown one
 /// before all, so that an opt-out in APSIS One is weighed against the weaker of them.
-fn strictest(one: Answer, other: Answer) -> Answer {
+pub(super) fn strictest(one: Answer, other: Answer) -> Answer {
     match (one, other) {
         (Answer::Refused(a), Answer::Refused(b)) => Answer::Refused(a.max(b)),
         (Answer::Refused(at), _) | (_, Answer::Refused(at)) => Answer::Refused(at),

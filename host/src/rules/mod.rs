@@ -8,24 +8,29 @@
 //! Whether a field or an attribute exists at all is checked by whoever knows the two sides; here, a
 //! field that a contact does not have is an empty one.
 
+mod addresses;
 mod condition;
 mod consent;
 mod convert;
 mod email;
-mod moment;
+mod explain;
 mod phone;
 #[cfg(test)]
 mod properties;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Date;
 use thiserror::Error;
 
 use crate::contact::{Channel, Consent, Contact, ContactId, Value};
 use crate::error::ErrorCode;
-use crate::integration::{AttributeKind, ConditionRow, OnInvalid};
-use crate::profile::{AttributeId, AttributeValue, Intent, TopicId, WantedConsent};
+use crate::integration::{AttributeKind, ConditionRow, Conversion, OnInvalid, OnTooLong};
+use crate::profile::{Answer, AttributeId, AttributeValue, Intent, TopicId, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
+
+pub use typed::{TypeClash, check_condition, check_consent, check_kind, check_mapping};
 
 use condition::Condition;
 use convert::Misfit;
@@ -45,6 +50,10 @@ pub struct FieldMapping {
     pub kind: AttributeKind,
     /// What becomes of a value that does not fit.
     pub on_invalid: OnInvalid,
+    /// What becomes of a text that is too long; none: as `on_invalid` says.
+    pub on_too_long: Option<OnTooLong>,
+    /// How values are turned, beyond what their types say.
+    pub conversion: Conversion,
 }
 
 /// Where the answer of a consent mapping comes from.
@@ -91,13 +100,16 @@ pub struct RuleSet {
 pub enum RulesError {
     /// A condition's value cannot be compared.
     #[error(
-        "the condition on `{field}` has no value to compare with: give text, a number or true/false \
-         (a date is written as text, \"2026-01-31\")"
+        "the condition on `{field}` has no value to compare with: give text, a number or true/false (a date is text, \
+         \"2026-01-31\"); to ask for more or less, a number or a date"
     )]
     ConditionValue {
         /// The field.
         field: String,
     },
+    /// A group of conditions is empty.
+    #[error("a group of sync conditions has none in it: add one, or remove the group")]
+    ConditionGroup,
     /// Two rows fill one attribute.
     #[error("the attribute `{attribute}` is mapped twice (field `{field}`): remove one of the rows")]
     AttributeTwice {
@@ -136,6 +148,7 @@ impl ErrorCode for RulesError {
     fn code(&self) -> &'static str {
         match self {
             Self::ConditionValue { .. } => "rules-condition-value",
+            Self::ConditionGroup => "rules-condition-group",
             Self::AttributeTwice { .. } => "rules-attribute-twice",
             Self::AttributeReserved { .. } => "rules-attribute-reserved",
             Self::ConsentTwice { .. } => "rules-consent-twice",
@@ -161,6 +174,9 @@ pub struct Rules {
     conditions: Vec<Condition>,
     fields: Vec<FieldMapping>,
     consents: BTreeMap<(TopicId, Channel), BTreeSet<ConsentSource>>,
+    paused: BTreeSet<(TopicId, Channel)>,
+    paused_attributes: BTreeSet<AttributeId>,
+    deletes_unmatched: bool,
     email_field: String,
     email_attribute: AttributeId,
     id_attribute: Option<AttributeId>,
@@ -173,13 +189,7 @@ impl Rules {
     /// # Errors
     /// The first row that cannot be used.
     pub fn new(set: RuleSet) -> Result<Self, RulesError> {
-        let conditions = set
-            .conditions
-            .iter()
-            .map(|row| {
-                Condition::new(row).ok_or_else(|| RulesError::ConditionValue { field: row.field.clone() })
-            })
-            .collect::<Result<_, _>>()?;
+        let conditions = set.conditions.iter().map(Condition::new).collect::<Result<_, _>>()?;
 
         let mut taken = BTreeSet::new();
         for row in &set.fields {
@@ -209,6 +219,9 @@ impl Rules {
             conditions,
             fields: set.fields,
             consents,
+            paused: BTreeSet::new(),
+            paused_attributes: BTreeSet::new(),
+            deletes_unmatched: false,
             email_field: set.email_field,
             email_attribute: set.email_attribute,
             id_attribute: set.id_attribute,
@@ -216,19 +229,12 @@ impl Rules {
         })
     }
 
-    /// What becomes of a contact. Conditions come first: a contact that does not match is excluded,
-    /// whatever else is wrong with it.
-    pub fn decide(&self, contact: &Contact) -> Decision {
-        if let Some(failed) = self.conditions.iter().find(|one| !one.holds(field(contact, one.field()))) {
-            return Decision::Excluded(Reason::about(
-                ReasonCode::ConditionNotMet,
-                failed.field(),
-                format!(
-                    "the field `{}` does not have the value that the sync condition asks for; change it in \
-                     the CRM, or the condition, if the contact should be synced",
-                    failed.field()
-                ),
-            ));
+    /// What becomes of a contact on a day: `today` is the date where the integration's customer is. Conditions
+    /// come first: a contact that does not match is excluded, whatever else is wrong with it.
+    pub fn decide(&self, contact: &Contact, today: Date) -> Decision {
+        let failure = |one: &Condition| one.failure(contact, today);
+        if let Some(reason) = self.conditions.iter().find_map(failure) {
+            return Decision::Excluded(reason);
         }
         match self.intent(contact) {
             Ok(intent) => Decision::Write(intent),
@@ -236,14 +242,45 @@ impl Rules {
         }
     }
 
-    /// What the consent mappings make of a contact, written or not.
+    /// The same rules without some of the sources of these consents: of each, what is left may refuse, and neither give
+    /// nor withdraw. Where nothing is said, what was last written stands.
+    /// Attributes of paused rows are left as they are.
+    #[must_use]
+    pub fn pausing(self, consents: BTreeSet<(TopicId, Channel)>, attributes: BTreeSet<AttributeId>) -> Self {
+        Self { paused: consents, paused_attributes: attributes, ..self }
+    }
+
+    /// The same rules, by which the profile of a contact that does not match the conditions is deleted.
+    #[must_use]
+    pub fn deleting_unmatched(self, deletes: bool) -> Self {
+        Self { deletes_unmatched: deletes, ..self }
+    }
+
+    /// Whether the profile of a contact that does not match the conditions is to be deleted.
+    pub fn deletes_unmatched(&self) -> bool {
+        self.deletes_unmatched
+    }
+
+    /// Consents of which a source is paused.
+    pub fn paused_consents(&self) -> &BTreeSet<(TopicId, Channel)> {
+        &self.paused
+    }
+
+    /// Attributes that are left as they are.
+    pub fn paused_attributes(&self) -> &BTreeSet<AttributeId> {
+        &self.paused_attributes
+    }
+
+    /// What the consent mappings make of a contact, written or not. Of a paused one there is a refusal, or nothing.
     pub fn consents(&self, contact: &Contact) -> Vec<WantedConsent> {
-        consent::wanted(&self.consents, contact, &mut Vec::new())
+        self.wanted(contact, &mut Vec::new())
     }
 
     /// What single consents mean, where nothing else is known of the contact.
     pub fn told_consents(&self, consents: &[Consent]) -> Vec<WantedConsent> {
-        consent::told(&self.consents, consents)
+        let mut told = consent::told(&self.consents, consents);
+        told.retain(|one| self.is_said(one));
+        told
     }
 
     fn intent(&self, contact: &Contact) -> Result<Intent, Reason> {
@@ -256,22 +293,57 @@ impl Rules {
 
         let mut left_out = Vec::new();
         for row in &self.fields {
-            match convert::convert(field(contact, &row.field), row.kind, self.default_country) {
+            match self.mapped(contact, row) {
                 Ok(value) => {
                     attributes.insert(row.attribute.clone(), value);
                 }
-                Err(misfit) => {
-                    let reason = reason(&misfit, row);
-                    match row.on_invalid {
-                        OnInvalid::Reject => return Err(reason),
-                        OnInvalid::Skip => left_out.push(reason),
-                    }
-                }
+                Err(Unmapped { reason, rejects: true }) => return Err(reason),
+                Err(Unmapped { reason, rejects: false }) => left_out.push(reason),
             }
         }
-        let consents = consent::wanted(&self.consents, contact, &mut left_out);
-        Ok(Intent { key: contact.id.clone(), attributes, consents, left_out, unwritten: None })
+        let consents = self.wanted(contact, &mut left_out);
+        Ok(Intent {
+            key: contact.id.clone(),
+            attributes,
+            consents,
+            left_out,
+            paused: Vec::new(),
+            unwritten: None,
+        })
     }
+
+    fn wanted(&self, contact: &Contact, left_out: &mut Vec<Reason>) -> Vec<WantedConsent> {
+        let mut wanted = consent::wanted(&self.consents, contact, left_out);
+        wanted.retain(|one| self.is_said(one));
+        wanted
+    }
+
+    fn is_said(&self, wanted: &WantedConsent) -> bool {
+        matches!(wanted.answer, Answer::Refused(_))
+            || !self.paused.contains(&(wanted.topic.clone(), wanted.channel))
+    }
+
+    /// What a mapping row makes of a contact.
+    fn mapped(&self, contact: &Contact, row: &FieldMapping) -> Result<AttributeValue, Unmapped> {
+        let value = field(contact, &row.field);
+        let misfit = match convert::convert(value, row.kind, &row.conversion, self.default_country) {
+            Ok(value) => return Ok(value),
+            Err(misfit) => misfit,
+        };
+        let rejects = match (&misfit, row.on_too_long) {
+            (Misfit::TooLong(cut), Some(OnTooLong::Cut)) => return Ok(AttributeValue::Text(cut.clone())),
+            (Misfit::TooLong(_), Some(on_too_long)) => on_too_long == OnTooLong::Reject,
+            _ => row.on_invalid == OnInvalid::Reject,
+        };
+        Err(Unmapped { reason: reason(&misfit, row, rejects), rejects })
+    }
+}
+
+/// Why a row has no value for a contact.
+struct Unmapped {
+    reason: Reason,
+    /// Whether the contact is rejected for it.
+    rejects: bool,
 }
 
 fn field<'a>(contact: &'a Contact, name: &str) -> &'a Value {
@@ -298,32 +370,40 @@ fn check_key(id: &ContactId) -> Result<(), Reason> {
     ))
 }
 
-fn reason(misfit: &Misfit, row: &FieldMapping) -> Reason {
+fn reason(misfit: &Misfit, row: &FieldMapping, rejects: bool) -> Reason {
     let field = &row.field;
-    let (code, message) = match misfit {
-        Misfit::TooLong => (
+    let (code, message, setting) = match misfit {
+        Misfit::TooLong(_) => (
             ReasonCode::ValueTooLong,
             format!(
                 "the field `{field}` is longer than the 1,000 characters that APSIS One takes; shorten it"
             ),
+            "`on-too-long = \"cut\"` or `\"skip\"`",
         ),
-        Misfit::NotA(wanted) => (
-            ReasonCode::ValueInvalid,
-            format!("the field `{field}` does not hold {wanted}, which its attribute takes; mend it"),
-        ),
+        Misfit::NotA(wanted) => {
+            let form =
+                row.conversion.date_format.as_ref().map_or_else(String::new, |form| format!(" ({form})"));
+            (
+                ReasonCode::ValueInvalid,
+                format!(
+                    "the field `{field}` does not hold {wanted}{form}, which its mapping asks for; mend it"
+                ),
+                "`on-invalid = \"skip\"`",
+            )
+        }
         Misfit::Mobile => (
             ReasonCode::MobileInvalid,
             format!(
                 "the field `{field}` does not hold a telephone number that exists, with country code (or \
                  without, where the integration has a default country); mend it"
             ),
+            "`on-invalid = \"skip\"`",
         ),
     };
-    let end = match row.on_invalid {
-        OnInvalid::Reject => {
-            " in the CRM, or set `on-invalid = \"skip\"` on the mapping to sync the contact without it"
-        }
-        OnInvalid::Skip => " in the CRM; until then the attribute is left as it is in APSIS One",
+    let end = if rejects {
+        format!(" in the CRM, or set {setting} on the mapping to sync the contact all the same")
+    } else {
+        " in the CRM; until then the attribute is left as it is in APSIS One".to_owned()
     };
-    Reason::about(code, field, message + end)
+    Reason::about(code, field, message + &end)
 }

@@ -9,8 +9,10 @@ use serde_json::json;
 
 use super::*;
 use crate::contact::{Choice, Consent};
+use crate::integration::Test;
 use crate::profile::Answer;
 
+const TODAY: Date = Date::constant(2026, 3, 1);
 const FIELDS: [&str; 5] = ["a", "b", "email", "tick", "missing"];
 
 fn value() -> impl Strategy<Value = Value> {
@@ -65,7 +67,14 @@ fn rule_set(on_invalid: OnInvalid) -> RuleSet {
     for field in FIELDS {
         for kind in kinds {
             let attribute = AttributeId(format!("{field}-{kind:?}"));
-            fields.push(FieldMapping { field: field.into(), attribute, kind, on_invalid });
+            fields.push(FieldMapping {
+                field: field.into(),
+                attribute,
+                kind,
+                on_invalid,
+                on_too_long: None,
+                conversion: Conversion::default(),
+            });
         }
     }
     let row = |source, topic: &str, channel| ConsentMapping { source, topic: TopicId(topic.into()), channel };
@@ -96,15 +105,15 @@ proptest! {
     fn a_decision_is_the_same_each_time_and_in_any_order(contact in contact(), skip in any::<bool>()) {
         let set = rule_set(if skip { OnInvalid::Skip } else { OnInvalid::Reject });
         let rules = Rules::new(set.clone()).unwrap();
-        let first = rules.decide(&contact);
+        let first = rules.decide(&contact, TODAY);
         let mut turned = contact.clone();
         turned.fields = contact.fields.clone().into_iter().rev().collect::<BTreeMap<_, _>>();
         turned.consents.reverse();
-        prop_assert_eq!(&first, &rules.decide(&turned));
+        prop_assert_eq!(&first, &rules.decide(&turned, TODAY));
         if let Decision::Write(intent) = first {
             let mut set = set;
             set.consents.reverse();
-            let Decision::Write(again) = Rules::new(set).unwrap().decide(&turned) else {
+            let Decision::Write(again) = Rules::new(set).unwrap().decide(&turned, TODAY) else {
                 return Err(TestCaseError::fail("not written the second time"));
             };
             prop_assert!(intent.sends_same(&again));
@@ -113,7 +122,7 @@ proptest! {
 
     #[test]
     fn an_intent_holds_only_what_apsis_takes(contact in contact()) {
-        if let Decision::Write(intent) = Rules::new(rule_set(OnInvalid::Skip)).unwrap().decide(&contact) {
+        if let Decision::Write(intent) = Rules::new(rule_set(OnInvalid::Skip)).unwrap().decide(&contact, TODAY) {
             for value in intent.attributes.values() {
                 if let AttributeValue::Text(text) = value {
                     prop_assert!(!text.is_empty() && text.chars().count() <= 1_000);
@@ -132,7 +141,7 @@ proptest! {
 
     #[test]
     fn an_opt_in_is_wanted_only_where_each_row_has_a_given_answer(contact in contact()) {
-        if let Decision::Write(intent) = Rules::new(rule_set(OnInvalid::Skip)).unwrap().decide(&contact) {
+        if let Decision::Write(intent) = Rules::new(rule_set(OnInvalid::Skip)).unwrap().decide(&contact, TODAY) {
             let order: Vec<_> = intent.consents.iter().map(|c| (c.topic.0.as_str(), c.channel)).collect();
             prop_assert_eq!(&order, &[("t1", Channel::Email), ("t1", Channel::Sms), ("t2", Channel::Sms), ("t3", Channel::Email)]);
             for consent in intent.consents.iter().filter(|c| matches!(c.answer, Answer::Given(_))) {
@@ -148,10 +157,69 @@ proptest! {
     }
 
     #[test]
+    fn what_is_explained_is_what_is_decided(
+        contact in contact(),
+        skip in any::<bool>(),
+        wanted in prop::option::of(any::<bool>()),
+    ) {
+        let mut set = rule_set(if skip { OnInvalid::Skip } else { OnInvalid::Reject });
+        set.conditions = wanted.iter().map(|is| ConditionRow::Any(vec![
+            ConditionRow::field("tick", Test::Equals(json!(is))),
+            ConditionRow::field("a", Test::IsEmpty(*is)),
+        ])).collect();
+        let kinds = set.fields.clone();
+        let rules = Rules::new(set).unwrap();
+        let explained = rules.explain(&contact, TODAY);
+        let rejects = |reason: &&Reason| {
+            let by_itself = explained.fields.iter().take(2).any(|one| one.reason.as_ref() == Some(*reason));
+            by_itself || !skip
+        };
+        let reasons: Vec<&Reason> = explained.fields.iter().filter_map(|one| one.reason.as_ref()).collect();
+        match rules.decide(&contact, TODAY) {
+            Decision::Excluded(reason) => {
+                prop_assert!(!explained.conditions_hold);
+                prop_assert_eq!(reason.code, ReasonCode::ConditionNotMet);
+            }
+            Decision::Rejected(reason) => {
+                prop_assert!(explained.conditions_hold);
+                prop_assert_eq!(Some(&reason), reasons.into_iter().find(rejects));
+            }
+            Decision::Write(intent) => {
+                prop_assert!(explained.conditions_hold);
+                prop_assert_eq!(reasons.iter().find(|reason| rejects(reason)), None);
+                prop_assert_eq!(explained.fields.len(), kinds.len() + 2);
+                let told: BTreeMap<_, _> = explained.fields.iter()
+                    .filter_map(|one| Some((one.attribute.clone(), one.output.clone()?)))
+                    .collect();
+                prop_assert_eq!(&told, &intent.attributes);
+                for wanted in &intent.consents {
+                    let rows = explained.consents.iter()
+                        .filter(|row| row.topic == wanted.topic && row.channel == wanted.channel);
+                    prop_assert_eq!(rows.map(|row| row.answer).reduce(consent::strictest), Some(wanted.answer));
+                }
+                let email = rules.email(&contact).map(AttributeValue::Text);
+                prop_assert_eq!(email.as_ref(), told.get(&AttributeId("mail".into())));
+            }
+        }
+    }
+
+    #[test]
+    fn a_paused_consent_is_never_given_nor_withdrawn(contact in contact()) {
+        let rules = Rules::new(rule_set(OnInvalid::Skip)).unwrap();
+        let all = rules.consents(&contact);
+        let paused = all.iter().map(|one| (one.topic.clone(), one.channel)).collect();
+        let rules = rules.pausing(paused, BTreeSet::new());
+        let refused: Vec<_> = all.into_iter().filter(|one| matches!(one.answer, Answer::Refused(_))).collect();
+        prop_assert_eq!(&rules.consents(&contact), &refused);
+        let told = rules.told_consents(&contact.consents);
+        prop_assert!(told.iter().all(|one| matches!(one.answer, Answer::Refused(_))));
+    }
+
+    #[test]
     fn excluded_exactly_where_the_condition_fails(contact in contact(), wanted in any::<bool>()) {
         let mut set = rule_set(OnInvalid::Skip);
-        set.conditions = vec![ConditionRow { field: "tick".into(), equals: json!(wanted) }];
-        let decision = Rules::new(set).unwrap().decide(&contact);
+        set.conditions = vec![ConditionRow::field("tick", Test::Equals(json!(wanted)))];
+        let decision = Rules::new(set).unwrap().decide(&contact, TODAY);
         if contact.fields.get("tick") == Some(&Value::Boolean(wanted)) {
             prop_assert!(!matches!(decision, Decision::Excluded(_)));
         } else if matches!(contact.fields.get("tick"), None | Some(Value::Boolean(_) | Value::Null | Value::Integer(_))) {
@@ -172,7 +240,7 @@ fn a_value_that_does_not_fit_rejects_or_is_left_out() {
     let one = person(&[("a", Value::Text("x".repeat(1_001)))]);
     let mut set = rule_set(OnInvalid::Skip);
     set.fields.retain(|row| row.field == "a" && row.kind == AttributeKind::Text);
-    let Decision::Write(intent) = Rules::new(set.clone()).unwrap().decide(&one) else {
+    let Decision::Write(intent) = Rules::new(set.clone()).unwrap().decide(&one, TODAY) else {
         panic!("not written")
     };
     assert_eq!(intent.left_out.iter().map(|r| r.code).collect::<Vec<_>>(), [ReasonCode::ValueTooLong]);
@@ -180,7 +248,9 @@ fn a_value_that_does_not_fit_rejects_or_is_left_out() {
     for row in &mut set.fields {
         row.on_invalid = OnInvalid::Reject;
     }
-    let Decision::Rejected(reason) = Rules::new(set).unwrap().decide(&one) else { panic!("not rejected") };
+    let Decision::Rejected(reason) = Rules::new(set).unwrap().decide(&one, TODAY) else {
+        panic!("not rejected")
+    };
     assert_eq!((reason.code, reason.subject.as_deref()), (ReasonCode::ValueTooLong, Some("a")));
 }
 
@@ -189,7 +259,7 @@ fn a_consent_field_without_yes_or_no_is_no_answer_and_said() {
     let mut set = rule_set(OnInvalid::Skip);
     set.fields.clear();
     let rules = Rules::new(set).unwrap();
-    let Decision::Write(intent) = rules.decide(&person(&[("tick", Value::Text("yes".into()))])) else {
+    let Decision::Write(intent) = rules.decide(&person(&[("tick", Value::Text("yes".into()))]), TODAY) else {
         panic!("not written")
     };
     assert!(intent.consents.iter().all(|c| c.answer == Answer::Unsaid));
@@ -203,7 +273,7 @@ fn ids_that_cannot_be_a_key_are_rejected() {
         let mut one = person(&[]);
         one.id = ContactId(id.to_owned());
         assert!(
-            matches!(rules.decide(&one), Decision::Rejected(r) if r.code == ReasonCode::IdInvalid),
+            matches!(rules.decide(&one, TODAY), Decision::Rejected(r) if r.code == ReasonCode::IdInvalid),
             "{id:?}"
         );
     }
@@ -225,6 +295,6 @@ fn rows_that_contradict_are_refused() {
     country.default_country = Some("Sweden".into());
     assert_eq!(code(country), Err("rules-country"));
     let mut condition = rule_set(OnInvalid::Skip);
-    condition.conditions.push(ConditionRow { field: "a".into(), equals: json!(null) });
+    condition.conditions.push(ConditionRow::field("a", Test::Equals(json!(null))));
     assert_eq!(code(condition), Err("rules-condition-value"));
 }

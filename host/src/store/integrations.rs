@@ -7,11 +7,13 @@ use super::StoreError;
 use crate::hosting::Fence;
 use crate::integration::{Integration, IntegrationId};
 use crate::lane::{Standing, Webhook};
+use crate::need::{Need, NewNeed};
 
 /// Integrations, with what is set beside their definitions, and the components of their connectors.
 #[async_trait]
 pub trait IntegrationStore: Send + Sync {
-    /// Adds an integration, or replaces the one of the same id. Refused while a run is active, which may
+    /// Adds an integration, or replaces the one of the same id, and notes what a full sync is needed for because of
+    /// that. Refused while a run is active, which may
     /// be gone on with after a crash and must then find what it began with.
     async fn put_integration(&self, integration: &Integration) -> Result<(), StoreError>;
 
@@ -45,6 +47,12 @@ pub trait IntegrationStore: Send + Sync {
 
     /// Remembers the webhook in the CRM.
     async fn put_webhook(&self, fence: &Fence, webhook: &Webhook) -> Result<(), StoreError>;
+
+    /// Notes that a full sync is needed.
+    async fn put_need(&self, fence: &Fence, need: &NewNeed) -> Result<(), StoreError>;
+
+    /// What a full sync is needed for, the oldest first.
+    async fn needs(&self, id: &IntegrationId) -> Result<Vec<Need>, StoreError>;
 
     /// Keeps a connector's component under its name.
     async fn put_component(&self, name: &str, component: Vec<u8>) -> Result<(), StoreError>;

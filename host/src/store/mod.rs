@@ -6,6 +6,8 @@
 //! else, written once (`sql`) for two engines: SQLite (`sqlite`), embedded, and PostgreSQL (`postgres`), which
 //! several hosts may share. It decides nothing: what a state means is for `sync` to say.
 
+mod addresses;
+mod audits;
 mod fault;
 mod hosts;
 mod integrations;
@@ -14,20 +16,25 @@ mod queue;
 mod runs;
 mod sql;
 mod sqlite;
+mod stories;
 
 use crate::change::DeliveryNumber;
 use crate::contact::{Contact, ContactId, Cursor, Discard};
+use crate::difference::AttributeChange;
 use crate::error::{ErrorCode, Failure};
 use crate::integration::IntegrationId;
 use crate::profile::KnownConsent;
 use crate::run::{Decided, Phase, RunId};
 
+pub use addresses::AddressStore;
+pub use audits::{AuditStore, Doubt, Judged};
 pub use hosts::HostStore;
 pub use integrations::IntegrationStore;
 pub use postgres::{PostgresStore, is_postgres_url};
 pub use queue::QueueStore;
 pub use runs::RunStore;
 pub use sqlite::SqliteStore;
+pub use stories::StoryStore;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -92,6 +99,12 @@ pub enum StoreError {
         "delivery {0} has not ended yet, so that there is nothing to replay; `sluice status` says what it waits for"
     )]
     DeliveryOpen(DeliveryNumber),
+    /// There is nothing left of it.
+    #[error(
+        "delivery {0} was about a contact that was forgotten: nothing is left of it that could be replayed. The next full \
+         sync brings what else it said"
+    )]
+    DeliveryEmptied(DeliveryNumber),
     /// There is no such integration.
     #[error("there is no integration {0}; `sluice integration list` names those there are")]
     NoIntegration(IntegrationId),
@@ -132,6 +145,7 @@ impl ErrorCode for StoreError {
             Self::GateClosed { .. } => "gate-closed",
             Self::NoDelivery { .. } => "delivery-unknown",
             Self::DeliveryOpen(_) => "delivery-open",
+            Self::DeliveryEmptied(_) => "delivery-emptied",
             Self::NoIntegration(_) => "integration-unknown",
             Self::NoRun(_) => "run-unknown",
             Self::RunActive { .. } => "run-active",
@@ -163,6 +177,15 @@ pub struct Found {
     pub existed: bool,
     /// Its consents.
     pub consents: Vec<KnownConsent>,
+    /// In a dry run: how its attributes differ from what is intended.
+    pub attributes: Option<Vec<AttributeChange>>,
+}
+
+impl Found {
+    /// There was no profile.
+    pub fn absent(contact: ContactId) -> Self {
+        Self { contact, existed: false, consents: Vec::new(), attributes: None }
+    }
 }
 
 /// How a run ended.
@@ -192,6 +215,12 @@ pub struct Newcomer {
 /// host has taken the integration over. A step of a run that has ended is refused with
 /// [`StoreError::RunEnded`]. Moments are kept to the microsecond. A call whose future is dropped may have
 /// taken effect.
-pub trait Store: IntegrationStore + HostStore + QueueStore + RunStore {}
+pub trait Store:
+    IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore
+{
+}
 
-impl<T: IntegrationStore + HostStore + QueueStore + RunStore> Store for T {}
+impl<T: IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore> Store
+    for T
+{
+}

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Newcomer, StoreError};
+use crate::brake::{Effect, Held, Tally};
 use crate::change::{Arrival, Decoded, DeliveryNumber, LaneEnd, NewDelivery, Refused, Taken, Undecoded};
 use crate::contact::ContactId;
 use crate::hosting::Fence;
@@ -51,8 +52,28 @@ pub trait QueueStore: Send + Sync {
     ) -> Result<Taken, StoreError>;
 
     /// Remembers what is about to be written, so that it is known should the answer get lost. Refused with
-    /// [`StoreError::GateClosed`] while a run is active.
-    async fn begin_writes(&self, fence: &Fence, intents: Vec<Intent>) -> Result<(), StoreError>;
+    /// [`StoreError::GateClosed`] while a run is active. `effects`: what of it the brake counts.
+    async fn begin_writes(
+        &self,
+        fence: &Fence,
+        intents: Vec<Intent>,
+        effects: Vec<(ContactId, Effect)>,
+    ) -> Result<(), StoreError>;
+
+    /// What the lane has done within the brake's window, together with what it is about to do; each contact is counted
+    /// once for each effect. Nothing, for as long after an approval.
+    async fn lane_tally(
+        &self,
+        id: &IntegrationId,
+        now: Timestamp,
+        about_to: &[(ContactId, Effect)],
+    ) -> Result<Tally, StoreError>;
+
+    /// Remembers what the lane waits with until somebody approves.
+    async fn hold_lane(&self, fence: &Fence, held: Option<&Held>) -> Result<(), StoreError>;
+
+    /// What the lane waits with.
+    async fn held_lane(&self, id: &IntegrationId) -> Result<Option<Held>, StoreError>;
 
     /// Remembers that a contact had no profile before the lane created it.
     async fn note_absent(&self, fence: &Fence, contact: &ContactId) -> Result<(), StoreError>;

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use super::{Found, PageCommit, RunEnd, StoreError};
+use crate::brake::Held;
 use crate::contact::{ContactId, Discard};
+use crate::difference::Difference;
 use crate::hosting::Fence;
-use crate::integration::IntegrationId;
+use crate::integration::{Integration, IntegrationId};
 use crate::profile::Intent;
 use crate::run::{
     Batch, Counters, LedgerEntry, Outcome, Phase, Run, RunContact, RunId, RunOrder, Settled, Staged,
@@ -98,6 +100,35 @@ pub trait RunStore: Send + Sync {
     /// Remembers that an import that was left has ended.
     async fn end_import_left(&self, fence: &Fence, id: RunId, number: u32) -> Result<(), StoreError>;
 
+    /// How many profiles are known to have been written.
+    async fn profiles(&self, integration: &IntegrationId) -> Result<u64, StoreError>;
+
+    /// Has a run wait until somebody approves.
+    async fn hold_run(&self, fence: &Fence, id: RunId, held: &Held) -> Result<(), StoreError>;
+
+    /// Approves of what an integration's run, or its lane, waits with; what that was.
+    async fn approve(&self, integration: &IntegrationId) -> Result<Vec<Held>, StoreError>;
+
+    /// Remembers what a dry run found that would become of a contact's profile.
+    async fn note_difference(
+        &self,
+        fence: &Fence,
+        id: RunId,
+        contact: &ContactId,
+        difference: &Difference,
+    ) -> Result<(), StoreError>;
+
+    /// What a dry run found that would become of its contacts' profiles, by id, after `after`, at most `limit`.
+    async fn differences(
+        &self,
+        id: RunId,
+        after: Option<&ContactId>,
+        limit: u32,
+    ) -> Result<Vec<(RunContact, Difference)>, StoreError>;
+
+    /// The definition that a dry run tries in place of the integration's own.
+    async fn trial(&self, id: RunId) -> Result<Option<Integration>, StoreError>;
+
     /// Ends a run, and opens the gate. Returns it as it ended.
     async fn end_run(&self, fence: &Fence, id: RunId, end: RunEnd) -> Result<Run, StoreError>;
 
@@ -109,6 +140,13 @@ pub trait RunStore: Send + Sync {
         after: Option<&ContactId>,
         limit: u32,
     ) -> Result<Vec<RunContact>, StoreError>;
+
+    /// What the run made of these contacts; those that it has not read are left out.
+    async fn outcomes_of(
+        &self,
+        id: RunId,
+        contacts: &[ContactId],
+    ) -> Result<HashMap<ContactId, RunContact>, StoreError>;
 
     /// How often each reason code occurs in a run, by outcome, the most frequent first.
     async fn reasons(&self, id: RunId) -> Result<Vec<(Outcome, String, u64)>, StoreError>;

@@ -20,15 +20,17 @@ use super::contact_steps::plan;
 use super::failure::SyncError;
 use super::line::Line;
 use super::work::Work;
+use super::{moving, recording};
 use crate::apsis::{
     ApsisError, ExportFile, ExportedProfile, IMPORTS_AT_ONCE, ImportFile, ImportId, ImportState, Kind, Row,
     compare,
 };
 use crate::contact::ContactId;
 use crate::error::ErrorCode;
-use crate::integration::IntegrationId;
+use crate::integration::{IntegrationId, SameAddress};
 use crate::reason::Reason;
-use crate::run::{Batch, BatchState, Outcome, RunId, Settled, Staged};
+use crate::run::{Batch, BatchState, Outcome, Run, RunId, RunKind, Settled, Staged, Wrote};
+use crate::step::{Asked, Step, differences};
 use crate::store::Found;
 
 /// Profiles or contacts handled in one transaction.
@@ -60,37 +62,42 @@ pub enum Compared {
 ///
 /// # Errors
 /// When APSIS One refuses the credentials; when the store or the disk fails.
-pub async fn compare_before(work: &Work, run: RunId, forced: bool) -> Result<Compared, SyncError> {
-    let Some(file) = export(&work.line, run).await? else { return Ok(Compared::No) };
+pub async fn compare_before(work: &Work, run: &Run) -> Result<Compared, SyncError> {
+    let id = run.id;
+    let Some(file) = export(&work.line, id).await? else { return Ok(Compared::No) };
     let mut pages = work.line.target.export_pages(file, TAKE as usize);
     loop {
         let profiles = match pages.next().await {
             Ok(Some(profiles)) => profiles,
             Ok(None) => break,
             Err(error) => {
-                warn!(%run, code = error.code(), "the export cannot be read: writing one by one");
+                warn!(run = %id, code = error.code(), "the export cannot be read: writing one by one");
                 return Ok(Compared::No);
             }
         };
-        let staged = staged_of(work, run, &profiles).await?;
+        let staged = staged_of(work, id, &profiles).await?;
         let mut found = Vec::new();
         let mut settled = Vec::new();
         for (profile, staged) in pair(profiles, staged) {
-            match as_wanted(&staged, &profile).filter(|_| !forced) {
-                Some(reason) => settled.push(written(staged.intent.key, Outcome::Unchanged, reason)),
+            match as_wanted(&staged, &profile).filter(|_| !run.forced) {
+                Some(reason) => settled.push(written(staged, Outcome::Unchanged, reason)),
                 None => {
+                    let is_dry = run.kind == RunKind::DryRun;
+                    let attributes =
+                        is_dry.then(|| recording::attributes(&staged.intent, &profile.attributes));
                     found.push(Found {
                         contact: staged.intent.key,
                         existed: true,
                         consents: profile.consents,
+                        attributes,
                     });
                 }
             }
         }
-        work.store.note_found(&work.fence, run, found).await?;
-        work.store.settle(&work.fence, run, settled).await?;
+        work.store.note_found(&work.fence, id, found).await?;
+        work.store.settle(&work.fence, id, settled).await?;
     }
-    work.store.note_rest_absent(&work.fence, run).await?;
+    work.store.note_rest_absent(&work.fence, id).await?;
     Ok(Compared::Yes)
 }
 
@@ -130,7 +137,7 @@ pub async fn verify(work: &Work, run: RunId) -> Result<(), SyncError> {
         let settled = pair(profiles, staged).filter_map(|(profile, staged)| {
             let reason = as_wanted(&staged, &profile)?;
             let outcome = if staged.existed == Some(false) { Outcome::Created } else { Outcome::Updated };
-            Some(written(staged.intent.key, outcome, reason))
+            Some(written(staged, outcome, reason))
         });
         work.store.settle(&work.fence, run, settled.collect()).await?;
     }
@@ -282,8 +289,10 @@ async fn write_file(work: &Work, run: RunId, batch: &Batch) -> Result<ImportFile
     loop {
         for staged in &staged {
             let plan = plan(staged, staged.known_consents.as_deref());
+            // A changed address takes steps that no import does.
             let row = match staged.intent.unwritten {
                 Some(_) => Row::Unsuited,
+                None if moving::moves(staged) || merges(&work.line, staged) => Row::Unsuited,
                 None => file.add(&staged.intent, &plan, staged.existed == Some(false))?,
             };
             if row != Row::Written {
@@ -296,6 +305,11 @@ async fn write_file(work: &Work, run: RunId, batch: &Batch) -> Result<ImportFile
     }
     info!(%run, batch = batch.number, rows = file.rows(), left, "import written");
     Ok(file)
+}
+
+/// Whether a new profile may have to be made one with another of the same address.
+fn merges(line: &Line, staged: &Staged) -> bool {
+    line.same_address == SameAddress::Merge && staged.existed != Some(true)
 }
 
 /// Fetches an export into the spool. None where APSIS One does not give one.
@@ -336,15 +350,24 @@ fn pair(
     })
 }
 
-fn written(contact: ContactId, outcome: Outcome, reason: Option<Reason>) -> Settled {
-    Settled { contact, outcome, reason, written: true }
+fn written(staged: Staged, outcome: Outcome, reason: Option<Reason>) -> Settled {
+    let steps = if outcome == Outcome::Updated { vec![imported(&staged)] } else { Vec::new() };
+    Settled { contact: staged.intent.key, outcome, reason, wrote: Wrote::Intended, steps }
+}
+
+/// What an import changed. Of a profile that it created, the ledger says it all.
+fn imported(staged: &Staged) -> Asked {
+    let changed = differences(staged.last_written.as_ref(), &staged.intent);
+    Asked { step: Some(Step::Import { changed }), requests: Vec::new() }
 }
 
 /// Whether a profile is as the rules want it, with no consent left to be set. What was withheld, if
 /// anything, is its reason. Of a contact that is not to be written, single calls decide.
 fn as_wanted(staged: &Staged, profile: &ExportedProfile) -> Option<Option<Reason>> {
     let plan = plan(staged, Some(&profile.consents));
-    let fits =
-        staged.intent.unwritten.is_none() && plan.is_empty() && compare::fits(&staged.intent, profile, &plan);
+    let fits = staged.intent.unwritten.is_none()
+        && !moving::moves(staged)
+        && plan.is_empty()
+        && compare::fits(&staged.intent, profile, &plan);
     fits.then(|| plan.withheld.into_iter().chain(staged.intent.left_out.iter().cloned()).next())
 }

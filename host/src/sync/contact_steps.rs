@@ -1,34 +1,64 @@
 //! The last step of the line, for one contact: what is asked of APSIS One, and in which order. A full sync, a
-//! daily run and the lane all write by these steps.
+//! daily run and the lane all write by these steps; a dry run goes through them and writes nothing.
 //!
 //! The order is what keeps consents safe: opt-outs first, then the content, then opt-ins; a profile
 //! may never be sent to before it is right. Every step may be done twice, so whoever is killed repeats the
 //! contacts whose outcome was not stored. That a profile was not there is stored before it is created,
-//! so that the repetition counts it as created, too.
+//! so that the repetition counts it as created, too; that an address changes, before the new one is written.
+
+use std::collections::BTreeMap;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::account::Account;
 use super::failure::SyncError;
+use super::merging::{self, MergeEnd};
 use super::work::Work;
-use crate::apsis::{ApsisError, ConsentEnd, ConsentPlan, ConsentStep, Created, Deleted, Patched, consents};
+use super::{moving, recording};
+use crate::address::{AddressDigest, Move};
+use crate::apsis::{
+    ApsisError, AtAddress, ConsentEnd, ConsentPlan, ConsentStep, Created, Deleted, Patched, Target, consents,
+};
 use crate::contact::{Channel, ContactId};
-use crate::profile::{Answer, ConsentType, Intent, KnownConsent, TopicId, Unwritten, WantedConsent};
+use crate::difference::Difference;
+use crate::integration::SameAddress;
+use crate::profile::{
+    Address, Answer, AttributeId, AttributeValue, ConsentType, Intent, KnownConsent, TopicId, Unwritten,
+    WantedConsent,
+};
 use crate::reason::{Reason, ReasonCode};
-use crate::run::{Outcome, RunId, Staged};
-use crate::step::{SetEnd, Step};
+use crate::run::{Outcome, RunId, Staged, Wrote};
+use crate::step::{Asked, MergeStep, SetEnd, Step, differences};
 use crate::store::{Found, StoreError};
 
 /// For whom a contact is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
     /// A run.
-    Run(RunId),
+    Run {
+        /// Which.
+        id: RunId,
+        /// Every attribute is written, changed or not.
+        forced: bool,
+        /// Nothing is written: what would be is told.
+        dry: bool,
+    },
     /// The lane.
     Lane {
         /// Whether a contact that has no profile gets one.
         may_create: bool,
     },
+}
+
+impl Writer {
+    fn is_dry(self) -> bool {
+        matches!(self, Self::Run { dry: true, .. })
+    }
+
+    fn is_forced(self) -> bool {
+        matches!(self, Self::Run { forced: true, .. })
+    }
 }
 
 /// What became of a contact.
@@ -40,8 +70,8 @@ pub enum End {
         outcome: Outcome,
         /// Why, if rejected; or what was withheld, if written in part.
         reason: Option<Reason>,
-        /// Whether APSIS One now has what the intent says.
-        written: bool,
+        /// What APSIS One has now.
+        wrote: Wrote,
     },
     /// It has no profile, and may not get one now. Nothing was written.
     NoProfile,
@@ -54,18 +84,25 @@ pub struct ContactSteps<'a> {
     work: &'a Work,
     writer: Writer,
     contact: &'a ContactId,
-    steps: Vec<Step>,
+    /// Into APSIS One; what is asked there is noted down in `steps`.
+    target: Target,
+    steps: Account,
+    /// The profile's consents as they were found first.
+    found: Option<Vec<KnownConsent>>,
+    /// The attributes that were written.
+    patched: BTreeMap<AttributeId, AttributeValue>,
 }
 
 impl<'a> ContactSteps<'a> {
     /// Nothing is asked yet.
     pub fn new(work: &'a Work, writer: Writer, contact: &'a ContactId) -> Self {
-        Self { work, writer, contact, steps: Vec::new() }
+        let (target, steps) = Account::of(&work.line.target);
+        Self { work, writer, contact, target, steps, found: None, patched: BTreeMap::new() }
     }
 
     /// What was asked.
-    pub fn into_steps(self) -> Vec<Step> {
-        self.steps
+    pub fn into_steps(self) -> Vec<Asked> {
+        self.steps.finish()
     }
 
     /// Writes the contact. Let go of if `cancelled` before the first write.
@@ -73,53 +110,110 @@ impl<'a> ContactSteps<'a> {
     /// # Errors
     /// When APSIS One refuses or does not answer; when the store fails.
     pub async fn write(&mut self, staged: &Staged, cancelled: &CancellationToken) -> Result<End, SyncError> {
-        let settled = |outcome, reason, written| Ok(End::Settled { outcome, reason, written });
+        let settled = |outcome, reason, wrote| Ok(End::Settled { outcome, reason, wrote });
         // Asked for now, whatever was known before: somebody may have opted out since, and an opt-in may
         // not undo that. None: there is no profile, or none any more.
-        let mut known = if staged.intent.consents.is_empty() {
+        let mut known = if staged.intent.consents.is_empty() && !self.writer.is_dry() {
             // No consent is mapped.
             Some(Vec::new())
         } else {
-            match cancelled.run_until_cancelled(self.read_consents()).await {
+            match cancelled.run_until_cancelled(self.read_consents(staged)).await {
                 Some(known) => known?,
                 None => return Ok(End::LetGo),
             }
         };
-        if let Some(Unwritten { outcome, reason }) = &staged.intent.unwritten {
-            // Without a profile there is nothing to opt out.
-            let opt_outs = if known.is_some() { plan(staged, known.as_deref()).opt_outs } else { Vec::new() };
-            let refused = self.set_consents(&staged.intent, &opt_outs, false).await?;
-            return settled(*outcome, Some(reason.clone()), refused.is_empty());
+        if let Some(unwritten) = &staged.intent.unwritten {
+            return self.leave_unwritten(staged, unwritten, known.as_deref()).await;
         }
         let mut existed = staged.existed;
+        let mut is_new = false;
         if known.is_none() {
             if !self.may_create(existed) {
                 return Ok(End::NoProfile);
             }
+            is_new = true;
             if self.create(&mut existed).await? == Created::Existed {
-                known = self.read_consents().await?;
+                known = self.read_consents(staged).await?;
             }
+        }
+        let moves = self.begin_moves(staged, known.as_deref().unwrap_or_default()).await?;
+        let mut reasons = Vec::new();
+        if moves.is_empty() {
+            reasons.extend(self.merge(&staged.intent, &mut known).await?);
         }
         let plan = plan(staged, known.as_deref());
         let refused = self.set_consents(&staged.intent, &plan.opt_outs, false).await?;
         if let Some(reason) = refused.into_iter().next() {
             // Not written, so that the next run tries again; and nothing more, least of all an opt-in.
-            return settled(Outcome::Rejected, Some(reason), false);
+            return settled(Outcome::Rejected, Some(reason), Wrote::AsBefore);
         }
-        if self.patch(&staged.intent).await? == Patched::NoProfile {
+        let changed = if is_new { staged.intent.attributes.clone() } else { self.changed(staged) };
+        if !changed.is_empty() && self.patch(staged, &changed).await? == Patched::NoProfile {
             if !self.may_create(existed) {
                 return Ok(End::NoProfile);
             }
             self.create(&mut existed).await?;
-            if self.patch(&staged.intent).await? == Patched::NoProfile {
-                return settled(Outcome::Rejected, Some(vanished()), false);
+            if self.patch(staged, &staged.intent.attributes).await? == Patched::NoProfile {
+                return settled(Outcome::Rejected, Some(vanished()), Wrote::AsBefore);
             }
         }
-        let mut reasons = plan.withheld;
-        reasons.extend(self.set_consents(&staged.intent, &plan.opt_ins, true).await?);
+        let plan = if moves.is_empty() {
+            plan
+        } else {
+            // Two profiles with different addresses are not merged; now they have the same.
+            reasons.extend(self.merge(&staged.intent, &mut known).await?);
+            self.plan_for_new_address(staged, &moves).await?
+        };
+        reasons.extend(plan.withheld);
+        let opt_ins = self.still_allowed(plan.opt_ins, &mut reasons).await?;
+        reasons.extend(self.set_consents(&staged.intent, &opt_ins, true).await?);
+        reasons.extend(self.end_moves(&moves).await?);
         reasons.extend(staged.intent.left_out.iter().cloned());
         let outcome = if existed == Some(false) { Outcome::Created } else { Outcome::Updated };
-        settled(outcome, reasons.into_iter().next(), true)
+        settled(outcome, reasons.into_iter().next(), Wrote::Intended)
+    }
+
+    /// A contact that is excluded or rejected: what it gives no more is opted out, or its profile deleted.
+    async fn leave_unwritten(
+        &mut self,
+        staged: &Staged,
+        unwritten: &Unwritten,
+        known: Option<&[KnownConsent]>,
+    ) -> Result<End, SyncError> {
+        let Unwritten { outcome, reason, delete } = unwritten;
+        let (outcome, wrote) = if *delete {
+            self.delete().await?;
+            (Outcome::Deleted, Wrote::Nothing)
+        } else {
+            // Without a profile there is nothing to opt out.
+            let opt_outs = if known.is_some() { plan(staged, known).opt_outs } else { Vec::new() };
+            let refused = self.set_consents(&staged.intent, &opt_outs, false).await?;
+            (*outcome, if refused.is_empty() { Wrote::Intended } else { Wrote::AsBefore })
+        };
+        self.finish_moves().await?;
+        Ok(End::Settled { outcome, reason: Some(reason.clone()), wrote })
+    }
+
+    /// Finishes changes of address that were begun before: the address that the contact had is its no more.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub async fn finish_moves(&mut self) -> Result<(), SyncError> {
+        let moves = self.pending_moves().await?;
+        self.end_moves(&moves).await.map(drop)
+    }
+
+    /// Attributes that are not known to be there already. All of them where a run is forced to, or where it is not
+    /// sure what was written last.
+    fn changed(&self, staged: &Staged) -> BTreeMap<AttributeId, AttributeValue> {
+        let mut changed = staged.intent.attributes.clone();
+        // What would go by an import goes as a whole.
+        let by_import = self.writer.is_dry() && staged.known_consents.is_some();
+        let is_sure = staged.attempted.is_empty() && !self.writer.is_forced() && !by_import;
+        if let Some(written) = staged.last_written.as_ref().filter(|_| is_sure) {
+            changed.retain(|attribute, value| written.attributes.get(attribute) != Some(value));
+        }
+        changed
     }
 
     /// Takes a contact out of APSIS One: its profile is deleted.
@@ -127,7 +221,11 @@ impl<'a> ContactSteps<'a> {
     /// # Errors
     /// As `write`.
     pub async fn delete(&mut self) -> Result<(), SyncError> {
-        let deleted = self.work.line.target.delete(self.contact).await?;
+        if self.writer.is_dry() {
+            self.steps.push(Step::DeleteProfile { there: true });
+            return Ok(());
+        }
+        let deleted = self.target.delete(self.contact).await?;
         self.steps.push(Step::DeleteProfile { there: deleted == Deleted::Gone });
         Ok(())
     }
@@ -138,13 +236,152 @@ impl<'a> ContactSteps<'a> {
     /// # Errors
     /// As `write`.
     pub async fn opt_out_of_everything(&mut self) -> Result<Option<Reason>, SyncError> {
-        let known = self.read_consents().await?.unwrap_or_default();
+        let known = self.ask_for_consents().await?.unwrap_or_default();
         let opted_in = known.into_iter().filter(|consent| consent.state != ConsentType::OptOut);
         let steps: Vec<ConsentStep> =
             opted_in.map(|consent| ConsentStep { topic: consent.topic, channel: consent.channel }).collect();
         let intent = Intent::empty(self.contact.clone());
         let refused = self.set_consents(&intent, &steps, false).await?;
         Ok(refused.into_iter().next())
+    }
+
+    /// What these steps came to, or in a dry run would come to, for the profile.
+    pub fn difference(&self, staged: &Staged) -> Difference {
+        recording::difference(staged, self.found.as_deref(), &self.patched, self.steps.steps())
+    }
+
+    /// Makes the contact's profile and another one that is found by its e-mail address one, where the integration says
+    /// so. Why, where APSIS One does not allow it; the contact is written all the same.
+    async fn merge(
+        &mut self,
+        intent: &Intent,
+        known: &mut Option<Vec<KnownConsent>>,
+    ) -> Result<Option<Reason>, SyncError> {
+        let Address::Is(address) = intent.address(Channel::Email) else { return Ok(None) };
+        if self.work.line.same_address != SameAddress::Merge || self.writer.is_dry() {
+            return Ok(None);
+        }
+        let own = known.clone().unwrap_or_default();
+        let end = merging::merge_address(&self.target, self.contact, Channel::Email, &address, &own).await?;
+        self.steps.push(Step::Merge { end: merge_step(&end) });
+        let (consents, reason) = match end {
+            MergeEnd::Nothing => return Ok(None),
+            MergeEnd::Merged { consents } => (consents, None),
+            MergeEnd::Refused { reason, consents } => (consents, Some(reason)),
+        };
+        // Also of a profile that was new a moment ago: what the other one had said is now said of it.
+        *known = Some(consents);
+        Ok(reason)
+    }
+
+    /// Opt-ins that nobody who has the same address has come to refuse since this contact was decided.
+    async fn still_allowed(
+        &self,
+        opt_ins: Vec<ConsentStep>,
+        reasons: &mut Vec<Reason>,
+    ) -> Result<Vec<ConsentStep>, StoreError> {
+        // A run has heard everybody before it wrote the first.
+        if opt_ins.is_empty() || !matches!(self.writer, Writer::Lane { .. }) {
+            return Ok(opt_ins);
+        }
+        let Work { store, fence, .. } = self.work;
+        let mut voices = store.voices(&fence.integration, std::slice::from_ref(self.contact)).await?;
+        let refused = voices.remove(self.contact).unwrap_or_default().refused;
+        let (withheld, allowed): (Vec<_>, Vec<_>) = opt_ins.into_iter().partition(|step| {
+            refused.iter().any(|refusal| refusal.topic == step.topic && refusal.channel == step.channel)
+        });
+        reasons.extend(withheld.iter().map(|step| refused_by_another(&step.topic, step.channel)));
+        Ok(allowed)
+    }
+
+    /// Changes of address that are to be finished with this contact; new ones are stored before they begin.
+    async fn begin_moves(&mut self, staged: &Staged, known: &[KnownConsent]) -> Result<Vec<Move>, SyncError> {
+        let Work { store, fence, .. } = self.work;
+        if !self.writer.is_dry() {
+            for begun in moving::left_by(staged, known) {
+                store.begin_move(fence, self.contact, &begun).await?;
+            }
+            return Ok(moving::still_left(self.pending_moves().await?, &staged.intent));
+        }
+        Ok(moving::left_by(staged, known))
+    }
+
+    async fn pending_moves(&self) -> Result<Vec<Move>, StoreError> {
+        if self.writer.is_dry() {
+            return Ok(Vec::new());
+        }
+        let Work { store, fence, .. } = self.work;
+        store.moves_of(&fence.integration, self.contact).await
+    }
+
+    /// What is to be done about the consents once the new address is written. What is opted in there and should not
+    /// be is opted out at once.
+    async fn plan_for_new_address(
+        &mut self,
+        staged: &Staged,
+        moves: &[Move],
+    ) -> Result<ConsentPlan, SyncError> {
+        let known = self.read_consents(staged).await?.unwrap_or_default();
+        let plan = plan(staged, Some(&moving::carried_over(moves, known)));
+        let mut refused = self.set_consents(&staged.intent, &plan.opt_outs, false).await?;
+        if refused.is_empty() {
+            return Ok(plan);
+        }
+        // What could not be opted out stands where the withheld stand; nothing is opted in beside it.
+        refused.extend(plan.withheld);
+        Ok(ConsentPlan { withheld: refused, ..ConsentPlan::default() })
+    }
+
+    /// Opts out the addresses that the profile had before, where another profile is found by them and no other contact
+    /// has them; then the moves are done.
+    async fn end_moves(&mut self, moves: &[Move]) -> Result<Vec<Reason>, SyncError> {
+        let mut reasons = Vec::new();
+        for Move { channel, old, .. } in moves {
+            reasons.extend(self.leave_address(*channel, old).await?);
+        }
+        if !moves.is_empty() && !self.writer.is_dry() {
+            self.work.store.end_moves(&self.work.fence, self.contact).await?;
+        }
+        Ok(reasons)
+    }
+
+    async fn leave_address(&mut self, channel: Channel, old: &str) -> Result<Vec<Reason>, SyncError> {
+        let Work { store, fence, .. } = self.work;
+        let digest = AddressDigest::of(channel, old);
+        let mut reasons = Vec::new();
+        let consents = if store.is_held(&fence.integration, channel, &digest, self.contact).await? {
+            Vec::new()
+        } else {
+            match self.target.at_address(channel, old).await? {
+                AtAddress::Profile(consents) => consents,
+                AtAddress::Nobody => Vec::new(),
+                AtAddress::Unseen => {
+                    reasons.push(old_address_unseen(channel));
+                    Vec::new()
+                }
+            }
+        };
+        let opted_in: Vec<TopicId> = consents
+            .iter()
+            .filter(|consent| consent.channel == channel && consent.state != ConsentType::OptOut)
+            .map(|consent| consent.topic.clone())
+            .collect();
+        let found = (!opted_in.is_empty()).then_some(opted_in.len());
+        self.steps.push(Step::LookAtOldAddress { channel, found });
+        for topic in opted_in {
+            let end = if self.writer.is_dry() {
+                ConsentEnd::Changed
+            } else {
+                let why = "The contact has another address in the CRM now";
+                self.target.opt_out_address(channel, old, &topic, why).await?
+            };
+            let end = set_end(end);
+            if end == SetEnd::Refused {
+                reasons.push(refused_by_apsis(&topic, channel));
+            }
+            self.steps.push(Step::OptOutOldAddress { topic, channel, end });
+        }
+        Ok(reasons)
     }
 
     /// Opts out first whatever a bulk import could leave opted in.
@@ -158,21 +395,44 @@ impl<'a> ContactSteps<'a> {
     /// A profile that was not there when the contact was first tried is ours, and may be finished.
     fn may_create(&self, existed: Option<bool>) -> bool {
         match self.writer {
-            Writer::Run(_) => true,
+            Writer::Run { .. } => true,
             Writer::Lane { may_create } => may_create || existed == Some(false),
         }
     }
 
-    async fn read_consents(&mut self) -> Result<Option<Vec<KnownConsent>>, ApsisError> {
-        let known = self.work.line.target.consents(self.contact).await?;
-        self.steps.push(Step::ReadConsents { found: known.as_ref().map(Vec::len) });
+    async fn read_consents(&mut self, staged: &Staged) -> Result<Option<Vec<KnownConsent>>, ApsisError> {
+        // A dry run has read them all at once, where it could.
+        let known = match (self.writer.is_dry(), staged.existed, &staged.known_consents) {
+            (true, Some(false), _) => None,
+            (true, _, Some(known)) => Some(known.clone()),
+            _ => self.ask_for_consents().await?,
+        };
+        if self.found.is_none() {
+            self.found.clone_from(&known);
+        }
         Ok(known)
     }
 
-    async fn patch(&mut self, intent: &Intent) -> Result<Patched, ApsisError> {
-        let patched = self.work.line.target.patch(self.contact, &intent.attributes).await?;
-        let attributes = intent.attributes.len();
-        self.steps.push(Step::WriteAttributes { attributes, there: patched == Patched::Written });
+    async fn ask_for_consents(&mut self) -> Result<Option<Vec<KnownConsent>>, ApsisError> {
+        let known = self.target.consents(self.contact).await?;
+        self.steps.push(Step::read_consents(known.as_deref()));
+        Ok(known)
+    }
+
+    async fn patch(
+        &mut self,
+        staged: &Staged,
+        attributes: &BTreeMap<AttributeId, AttributeValue>,
+    ) -> Result<Patched, ApsisError> {
+        let patched = if self.writer.is_dry() {
+            Patched::Written
+        } else {
+            self.target.patch(self.contact, attributes).await?
+        };
+        self.patched.clone_from(attributes);
+        let attributes = attributes.len();
+        let changed = differences(staged.last_written.as_ref(), &staged.intent);
+        self.steps.push(Step::WriteAttributes { attributes, there: patched == Patched::Written, changed });
         Ok(patched)
     }
 
@@ -182,7 +442,8 @@ impl<'a> ContactSteps<'a> {
             *existed = Some(false);
             self.note_absent().await?;
         }
-        let created = self.work.line.target.create(self.contact).await?;
+        let created =
+            if self.writer.is_dry() { Created::New } else { self.target.create(self.contact).await? };
         self.steps.push(Step::Create { existed: created == Created::Existed });
         if created == Created::Existed {
             info!(contact = %self.contact, "the profile is there already");
@@ -193,9 +454,9 @@ impl<'a> ContactSteps<'a> {
     async fn note_absent(&self) -> Result<(), StoreError> {
         let Work { store, fence, .. } = self.work;
         match self.writer {
-            Writer::Run(run) => {
-                let found = Found { contact: self.contact.clone(), existed: false, consents: Vec::new() };
-                store.note_found(fence, run, vec![found]).await
+            Writer::Run { id, .. } => {
+                let found = Found::absent(self.contact.clone());
+                store.note_found(fence, id, vec![found]).await
             }
             Writer::Lane { .. } => store.note_absent(fence, self.contact).await,
         }
@@ -210,45 +471,88 @@ impl<'a> ContactSteps<'a> {
     ) -> Result<Vec<Reason>, ApsisError> {
         let mut refused = Vec::new();
         for ConsentStep { topic, channel } in steps {
-            let why = consent_reason(intent, topic, *channel);
-            let target = &self.work.line.target;
-            let end = target.set_consent(self.contact, topic, *channel, opt_in, &why).await?;
-            let end = match end {
-                ConsentEnd::Changed => SetEnd::Changed,
-                ConsentEnd::AlreadyThere => SetEnd::AlreadyThere,
-                ConsentEnd::Refused => SetEnd::Refused,
+            let end = if self.writer.is_dry() {
+                ConsentEnd::Changed
+            } else {
+                let why = consent_reason(intent, topic, *channel);
+                self.target.set_consent(self.contact, topic, *channel, opt_in, &why).await?
             };
+            let end = set_end(end);
             self.steps.push(Step::SetConsent { topic: topic.clone(), channel: *channel, opt_in, end });
             if end == SetEnd::Refused {
-                refused.push(Reason::about(
-                    ReasonCode::ConsentRefused,
-                    topic.to_string(),
-                    format!(
-                        "APSIS One refused to change this {channel} consent, and has another than the CRM. Look at the \
-                         profile's consents in APSIS One"
-                    ),
-                ));
+                refused.push(refused_by_apsis(topic, *channel));
             }
         }
         Ok(refused)
     }
 }
 
+fn merge_step(end: &MergeEnd) -> MergeStep {
+    match end {
+        MergeEnd::Nothing => MergeStep::Nothing,
+        MergeEnd::Merged { .. } => MergeStep::Merged,
+        MergeEnd::Refused { .. } => MergeStep::Refused,
+    }
+}
+
+fn set_end(end: ConsentEnd) -> SetEnd {
+    match end {
+        ConsentEnd::Changed => SetEnd::Changed,
+        ConsentEnd::AlreadyThere => SetEnd::AlreadyThere,
+        ConsentEnd::Refused => SetEnd::Refused,
+    }
+}
+
+fn refused_by_apsis(topic: &TopicId, channel: Channel) -> Reason {
+    Reason::about(
+        ReasonCode::ConsentRefused,
+        topic.to_string(),
+        format!(
+            "APSIS One refused to change this {channel} consent, and has another than the CRM. Look at the profile's \
+             consents in APSIS One"
+        ),
+    )
+}
+
+/// Why nobody with an address is opted in: another contact has it, too, and refuses.
+pub fn refused_by_another(topic: &TopicId, channel: Channel) -> Reason {
+    Reason::about(
+        ReasonCode::AddressShared,
+        topic.0.clone(),
+        format!(
+            "another contact has the same address and refuses {topic} by {channel}: nobody with this address is opted \
+             in. `sluice contact shared` lists who; correct the address of one of them in the CRM, or ask them"
+        ),
+    )
+}
+
+fn old_address_unseen(channel: Channel) -> Reason {
+    Reason::new(
+        ReasonCode::OldAddressUnseen,
+        format!(
+            "the contact's {channel} address has changed, and the API key may not look whether another profile has the \
+             old one: it is not opted out there. Give the key the keyspace of addresses under Account settings > API \
+             management"
+        ),
+    )
+}
+
 /// What is to be done about this contact's consents, given what APSIS One has.
 pub fn plan(staged: &Staged, known: Option<&[KnownConsent]>) -> ConsentPlan {
+    let wanted = staged.intent.acted_on();
     let mut before = staged.last_written.as_ref().map_or_else(Vec::new, |intent| intent.consents.clone());
     // A consent that the CRM has no more, and that we gave or may have given, counts as given by us.
-    for wanted in staged.intent.consents.iter().filter(|wanted| wanted.answer == Answer::Unsaid) {
+    for wanted in wanted.iter().filter(|wanted| wanted.answer == Answer::Unsaid) {
         if staged.attempted.iter().any(|intent| intent.gives(wanted)) {
             before.retain(|then| !then.is_same(wanted));
             before.push(WantedConsent { answer: Answer::Given(None), ..wanted.clone() });
         }
     }
-    consents::plan(&staged.intent.consents, known, Some(&before))
+    consents::plan(&wanted, known, Some(&before))
 }
 
 /// What APSIS One keeps as the reason of a consent: it cannot be empty.
-fn consent_reason(intent: &Intent, topic: &TopicId, channel: Channel) -> String {
+pub fn consent_reason(intent: &Intent, topic: &TopicId, channel: Channel) -> String {
     let wanted = intent.consents.iter().find(|wanted| wanted.topic == *topic && wanted.channel == channel);
     match wanted.map(|wanted| wanted.answer) {
         Some(Answer::Given(Some(at))) => format!("Given in the CRM {}", at.strftime("%Y-%m-%d")),

@@ -167,6 +167,7 @@ async fn newcomers(work: &Work, run: &Run, after: Option<&ContactId>) -> Result<
         contact,
         modified_at: None,
         verdict: Verdict::Settled(Outcome::Rejected, Some(not_read(&error))),
+        seen: None,
     }));
     Ok((Some(commit), Some(Place::Newcomers(Some(last)))))
 }

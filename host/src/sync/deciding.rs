@@ -1,10 +1,13 @@
 //! What becomes of a contact, given the rules and what is known of it: the one decision of a full sync, a
-//! daily run and the lane. Pure.
+//! daily run, a dry run and the lane. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::contact::{Contact, ContactId};
-use crate::profile::{Answer, Intent, Unwritten, WantedConsent};
+use jiff::civil::Date;
+
+use super::contact_steps::refused_by_another;
+use crate::contact::{Channel, Contact, ContactId};
+use crate::profile::{Address, Answer, AttributeId, Intent, TopicId, Unwritten, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
 use crate::rules::{Decision, Rules};
 use crate::run::{LedgerEntry, Outcome, Verdict};
@@ -16,6 +19,8 @@ pub struct Known<'a> {
     pub entry: Option<&'a LedgerEntry>,
     /// What may have been written since, by runs that ended too early to say, or by the lane.
     pub attempted: &'a [Intent],
+    /// What others who have the same address refuse.
+    pub refused: &'a [WantedConsent],
 }
 
 impl<'a> Known<'a> {
@@ -23,14 +28,24 @@ impl<'a> Known<'a> {
         self.entry?.written.as_ref()
     }
 
-    /// Whether APSIS One is known to have just this.
-    fn is_there(self, intent: &Intent) -> bool {
-        self.attempted.is_empty() && self.written().is_some_and(|written| written.sends_same(intent))
+    /// Whether APSIS One is known to have just this. What is paused is not looked at.
+    fn is_there(self, intent: &Intent, paused: &BTreeSet<AttributeId>) -> bool {
+        let Some(written) = self.written().filter(|_| self.attempted.is_empty()) else { return false };
+        if paused.is_empty() {
+            return written.sends_same(intent);
+        }
+        let mut written = written.clone();
+        written.attributes.retain(|attribute, _| !paused.contains(attribute));
+        written.sends_same(intent)
+    }
+
+    fn intents(self) -> impl Iterator<Item = &'a Intent> {
+        self.written().into_iter().chain(self.attempted)
     }
 
     /// Whether we opted in, or may have.
     fn gave(self, wanted: &WantedConsent) -> bool {
-        self.written().into_iter().chain(self.attempted).any(|intent| intent.gives(wanted))
+        self.intents().any(|intent| intent.gives(wanted))
     }
 
     /// What was withheld or left out when it was written: still so.
@@ -40,22 +55,117 @@ impl<'a> Known<'a> {
         });
         entry.map_or_else(|| intent.left_out.first().cloned(), |entry| entry.reason.clone())
     }
+
+    /// The strictest of an answer and what others who have the same address refuse. Their refusal has no time here: when
+    /// it ends, the contact's own answer holds again, however old it is.
+    fn strictest(self, one: &WantedConsent) -> Answer {
+        match one.answer {
+            own @ Answer::Refused(_) => own,
+            _ if self.refused.iter().any(|refusal| refusal.is_same(one)) => Answer::Refused(None),
+            own => own,
+        }
+    }
+
+    /// Lays the refusals of others over an intent's consents, and says so.
+    fn be_strict(self, intent: &mut Intent) {
+        intent.left_out.retain(|reason| reason.code != ReasonCode::AddressShared);
+        let mut shared = Vec::new();
+        for consent in &mut intent.consents {
+            let answer = self.strictest(consent);
+            if matches!(consent.answer, Answer::Given(_)) && answer != consent.answer {
+                shared.push(refused_by_another(&consent.topic, consent.channel));
+            }
+            consent.answer = answer;
+        }
+        intent.left_out.extend(shared);
+    }
+
+    /// Lays a contact's own answers, as far as they are known, over an intent's, and then the refusals of others.
+    pub fn lay_over(self, intent: &mut Intent, own: &[WantedConsent]) {
+        for consent in &mut intent.consents {
+            if let Some(said) = own.iter().find(|said| said.is_same(consent)) {
+                consent.answer = said.answer;
+            }
+        }
+        self.be_strict(intent);
+        in_order(&mut intent.consents);
+    }
+
+    /// What was opted in for a mapping that there is no more: with it goes the only word that the CRM has on it.
+    /// What is paused stands as it was.
+    fn take_back_unmapped(self, intent: &mut Intent, paused: &BTreeSet<(TopicId, Channel)>) {
+        let given = self.intents().flat_map(|intent| &intent.consents);
+        let given = given.filter(|then| matches!(then.answer, Answer::Given(_)));
+        let mut unmapped: Vec<WantedConsent> = Vec::new();
+        for then in given.filter(|then| !paused.contains(&(then.topic.clone(), then.channel))) {
+            if !intent.consents.iter().chain(&unmapped).any(|now| now.is_same(then)) {
+                unmapped.push(WantedConsent { answer: Answer::Unsaid, ..then.clone() });
+            }
+        }
+        intent.consents.extend(unmapped);
+        in_order(&mut intent.consents);
+    }
+
+    /// What was given at an address that the contact has no more. Its profile keeps that address, since it is not
+    /// written; whoever has it now did not say yes.
+    fn take_back_left(self, intent: &mut Intent, rules: &Rules, contact: &Contact) {
+        for (channel, now) in [(Channel::Email, rules.email(contact)), (Channel::Sms, rules.mobile(contact))]
+        {
+            let is_left = |then: &Intent| match then.address(channel) {
+                Address::Is(then) => Some(then) != now,
+                Address::None | Address::Untouched => false,
+            };
+            if !self.intents().any(is_left) {
+                continue;
+            }
+            for consent in intent.consents.iter_mut().filter(|one| one.channel == channel) {
+                if matches!(consent.answer, Answer::Given(_)) {
+                    consent.answer = Answer::Unsaid;
+                }
+            }
+        }
+    }
+
+    /// The answers to paused mappings, as they were last written.
+    fn carry_over(self, intent: &mut Intent, paused: &BTreeSet<(TopicId, Channel)>) {
+        for (topic, channel) in paused {
+            let is_it = |one: &&WantedConsent| one.topic == *topic && one.channel == *channel;
+            if intent.consents.iter().any(|one| is_it(&one)) {
+                continue;
+            }
+            let last = self.attempted.last().or(self.written());
+            intent.consents.extend(last.and_then(|last| last.consents.iter().find(is_it)).cloned());
+            intent.paused.push((topic.clone(), *channel));
+        }
+        in_order(&mut intent.consents);
+    }
 }
 
-/// What a contact comes to, given what is known of it.
-pub fn decide(rules: &Rules, forced: bool, known: Known<'_>, contact: &Contact) -> Verdict {
-    let (outcome, reason) = match rules.decide(contact) {
-        Decision::Write(intent) if !forced && known.is_there(&intent) => {
-            return Verdict::Settled(Outcome::Unchanged, known.reason(&intent));
+fn in_order(consents: &mut [WantedConsent]) {
+    consents.sort_by(|one, other| (&one.topic, one.channel).cmp(&(&other.topic, other.channel)));
+}
+
+/// What a contact comes to, given what is known of it. `today`: of the line.
+pub fn decide(rules: &Rules, today: Date, forced: bool, known: Known<'_>, contact: &Contact) -> Verdict {
+    let (outcome, reason) = match rules.decide(contact, today) {
+        Decision::Write(mut intent) => {
+            known.take_back_unmapped(&mut intent, rules.paused_consents());
+            known.carry_over(&mut intent, rules.paused_consents());
+            known.be_strict(&mut intent);
+            if !forced && known.is_there(&intent, rules.paused_attributes()) {
+                return Verdict::Settled(Outcome::Unchanged, known.reason(&intent));
+            }
+            return Verdict::Write(intent);
         }
-        Decision::Write(intent) => return Verdict::Write(intent),
+        Decision::Excluded(reason) if rules.deletes_unmatched() && known.intents().next().is_some() => {
+            let unwritten = Unwritten { outcome: Outcome::Excluded, reason, delete: true };
+            let base = known.written().cloned().unwrap_or_else(|| Intent::empty(contact.id.clone()));
+            return Verdict::Write(Intent { unwritten: Some(unwritten), ..base });
+        }
         Decision::Excluded(reason) => (Outcome::Excluded, reason),
         Decision::Rejected(reason) => (Outcome::Rejected, reason),
     };
-    match withdrawn(known, contact, rules.consents(contact)) {
-        Some(intent) => Verdict::Write(Intent { unwritten: Some(Unwritten { outcome, reason }), ..intent }),
-        None => Verdict::Settled(outcome, Some(reason)),
-    }
+    unwritten(rules, rules.paused_consents(), known, contact, outcome, reason)
 }
 
 /// What a contact comes to of which the CRM says that it changed, and which it does not have: it is not known
@@ -67,26 +177,93 @@ pub fn decide_absent(rules: &Rules, known: Known<'_>, id: &ContactId) -> Verdict
         "the CRM says that something about this contact changed, and does not have it: it was deleted, or the API \
          user may not read it. Its profile is kept, and opted out of what it was opted in to",
     );
-    let outcome = Outcome::Excluded;
-    match withdrawn(known, &nobody, rules.consents(&nobody)) {
-        Some(intent) => Verdict::Write(Intent { unwritten: Some(Unwritten { outcome, reason }), ..intent }),
+    // Whatever is paused: nobody is left who could have said yes.
+    unwritten(rules, &BTreeSet::new(), known, &nobody, Outcome::Excluded, reason)
+}
+
+fn unwritten(
+    rules: &Rules,
+    paused: &BTreeSet<(TopicId, Channel)>,
+    known: Known<'_>,
+    contact: &Contact,
+    outcome: Outcome,
+    reason: Reason,
+) -> Verdict {
+    let mut now = Intent { consents: rules.consents(contact), ..Intent::empty(contact.id.clone()) };
+    known.be_strict(&mut now);
+    known.take_back_left(&mut now, rules, contact);
+    known.take_back_unmapped(&mut now, paused);
+    match withdrawn(known, &contact.id, now.consents) {
+        Some(intent) => {
+            Verdict::Write(Intent { unwritten: Some(Unwritten { outcome, reason, delete: false }), ..intent })
+        }
         None => Verdict::Settled(outcome, Some(reason)),
+    }
+}
+
+/// What a contact comes to anew because of what others say of its address, of which nothing else has changed: none if
+/// it stays as it is.
+///
+/// `staged`: what a run was about to write. `unwritten`: set if the contact is excluded or rejected. `own`: its own
+/// answers.
+pub fn decide_again(
+    rules: &Rules,
+    forced: bool,
+    known: Known<'_>,
+    staged: Option<&Intent>,
+    unwritten: Option<(Outcome, Reason)>,
+    own: &[WantedConsent],
+) -> Option<Verdict> {
+    let base = staged.or(known.attempted.last()).or(known.written())?;
+    if base.unwritten.as_ref().is_some_and(|unwritten| unwritten.delete) {
+        return None;
+    }
+    let unwritten = base.unwritten.clone().or(unwritten.map(|(outcome, reason)| Unwritten {
+        outcome,
+        reason,
+        delete: false,
+    }));
+    let mut intent = Intent { unwritten: None, ..base.clone() };
+    known.lay_over(&mut intent, own);
+    let Some(Unwritten { outcome, reason, delete }) = unwritten else {
+        return match staged {
+            Some(staged) if staged.sends_same(&intent) => None,
+            Some(_) if !forced && known.is_there(&intent, rules.paused_attributes()) => {
+                Some(Verdict::Settled(Outcome::Unchanged, known.reason(&intent)))
+            }
+            None if known.is_there(&intent, rules.paused_attributes()) => None,
+            _ => Some(Verdict::Write(intent)),
+        };
+    };
+    // What is taken back already stays so: who is not written is not opted in again.
+    for consent in staged.iter().flat_map(|staged| &staged.consents) {
+        if !matches!(consent.answer, Answer::Given(_)) {
+            intent.consents.retain(|one| !one.is_same(consent));
+            intent.consents.push(consent.clone());
+        }
+    }
+    match withdrawn(known, &intent.key, intent.consents) {
+        Some(intent) if staged.is_some_and(|staged| staged.sends_same(&intent)) => None,
+        Some(intent) => {
+            Some(Verdict::Write(Intent { unwritten: Some(Unwritten { outcome, reason, delete }), ..intent }))
+        }
+        None => staged.map(|_| Verdict::Settled(outcome, Some(reason))),
     }
 }
 
 /// What was last written, with the consents taken back that the contact no longer gives; none if it
 /// still gives them all. A contact that is excluded or rejected is not written; but the profile that it
 /// has may be sent to, and a no may not get lost because of something else.
-fn withdrawn(known: Known<'_>, contact: &Contact, wanted: Vec<WantedConsent>) -> Option<Intent> {
+fn withdrawn(known: Known<'_>, contact: &ContactId, wanted: Vec<WantedConsent>) -> Option<Intent> {
     let mut taken_back = wanted;
     taken_back.retain(|now| !matches!(now.answer, Answer::Given(_)) && known.gave(now));
     if taken_back.is_empty() {
         return None;
     }
-    let mut intent = known.written().cloned().unwrap_or_else(|| Intent::empty(contact.id.clone()));
+    let mut intent = known.written().cloned().unwrap_or_else(|| Intent::empty(contact.clone()));
     intent.consents.retain(|then| !taken_back.iter().any(|now| now.is_same(then)));
     intent.consents.extend(taken_back);
-    intent.consents.sort_by(|one, other| (&one.topic, one.channel).cmp(&(&other.topic, other.channel)));
+    in_order(&mut intent.consents);
     Some(intent)
 }
 
@@ -98,6 +275,8 @@ mod tests {
     use crate::rules::{ConsentMapping, ConsentSource, RuleSet};
     use crate::run::RunId;
 
+    const TODAY: Date = Date::constant(2026, 3, 1);
+
     fn rules() -> Rules {
         Rules::new(RuleSet {
             conditions: Vec::new(),
@@ -108,7 +287,7 @@ mod tests {
                 channel: Channel::Email,
             }],
             email_field: "email".into(),
-            email_attribute: AttributeId("email".into()),
+            email_attribute: AttributeId(crate::profile::EMAIL_ATTRIBUTE.into()),
             id_attribute: None,
             default_country: None,
         })
@@ -125,7 +304,8 @@ mod tests {
     }
 
     fn written() -> Intent {
-        let Verdict::Write(intent) = decide(&rules(), false, Known::default(), &contact("a@b.example", true))
+        let Verdict::Write(intent) =
+            decide(&rules(), TODAY, false, Known::default(), &contact("a@b.example", true))
         else {
             panic!("a contact with an address is written")
         };
@@ -156,34 +336,51 @@ mod tests {
     fn the_same_again_is_unchanged_unless_forced_or_unsure() {
         let same = contact("a@b.example", true);
         let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[] };
-        assert_eq!(decide(&rules(), false, known, &same), Verdict::Settled(Outcome::Unchanged, None));
-        assert_eq!(decide(&rules(), true, known, &same), Verdict::Write(written()));
+        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
+        assert_eq!(decide(&rules(), TODAY, false, known, &same), Verdict::Settled(Outcome::Unchanged, None));
+        assert_eq!(decide(&rules(), TODAY, true, known, &same), Verdict::Write(written()));
         let unsure = Known { attempted: &[written()], ..known };
-        assert_eq!(decide(&rules(), false, unsure, &same), Verdict::Write(written()));
+        assert_eq!(decide(&rules(), TODAY, false, unsure, &same), Verdict::Write(written()));
     }
 
     #[test]
     fn a_rejected_contact_that_says_no_is_opted_out_and_nothing_else() {
         let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[] };
-        let intent = opted_out(decide(&rules(), false, known, &contact("", false)));
+        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
+        let intent = opted_out(decide(&rules(), TODAY, false, known, &contact("", false)));
         assert_eq!(intent.attributes, written().attributes, "what is there stays known");
     }
 
     #[test]
     fn what_a_run_that_ended_early_may_have_opted_in_is_opted_out_too() {
         let attempted = [written()];
-        let known = Known { entry: None, attempted: &attempted };
-        assert!(opted_out(decide(&rules(), false, known, &contact("", false))).attributes.is_empty());
+        let known = Known { entry: None, attempted: &attempted, refused: &[] };
+        assert!(opted_out(decide(&rules(), TODAY, false, known, &contact("", false))).attributes.is_empty());
     }
 
     #[test]
     fn a_rejected_contact_that_still_says_yes_or_has_no_profile_is_left_alone() {
         let settled = |verdict| matches!(verdict, Verdict::Settled(Outcome::Rejected, Some(_)));
         let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[] };
-        assert!(settled(decide(&rules(), false, known, &contact("", true))));
-        assert!(settled(decide(&rules(), false, Known::default(), &contact("", false))));
+        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
+        let rejected = Contact { id: ContactId("x".repeat(300)), ..contact("a@b.example", true) };
+        assert!(settled(decide(&rules(), TODAY, false, known, &rejected)));
+        assert!(settled(decide(&rules(), TODAY, false, Known::default(), &contact("", false))));
+    }
+
+    #[test]
+    fn an_excluded_contact_that_left_its_address_is_opted_out_of_it() {
+        let entry = entry(Some(written()));
+        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
+        let moved = Contact { id: ContactId("x".repeat(300)), ..contact("new@b.example", true) };
+        let Verdict::Write(intent) = decide(&rules(), TODAY, false, known, &moved) else {
+            panic!("its profile has the old address, and is opted in")
+        };
+        assert_eq!(intent.consents[0].answer, Answer::Unsaid);
+        let stayed = Contact { id: ContactId("x".repeat(300)), ..contact("a@b.example", true) };
+        assert!(matches!(
+            decide(&rules(), TODAY, false, known, &stayed),
+            Verdict::Settled(Outcome::Rejected, _)
+        ));
     }
 }

@@ -5,7 +5,8 @@ use crate::connector::{CallError, CatalogueError, LimitsError, LoadError, OpenEr
 use crate::data_dir::DataDirError;
 use crate::error::ErrorCode;
 use crate::integration::IntegrationError;
-use crate::rules::RulesError;
+use crate::rules::{RulesError, TypeClash};
+use crate::run::RunId;
 use crate::store::StoreError;
 
 /// Why a run stopped, or could not start.
@@ -32,6 +33,9 @@ pub enum SyncError {
     /// The rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// A rule does not fit the types of what it names.
+    #[error(transparent)]
+    Type(#[from] TypeClash),
     /// APSIS One.
     #[error(transparent)]
     Apsis(#[from] ApsisError),
@@ -59,6 +63,12 @@ pub enum SyncError {
          this connector needs mending: tell its author"
     )]
     CursorRepeated,
+    /// A run began while an audit read.
+    #[error(
+        "run {0} began while the audit read, so that what it found would be wrong; when that has ended, audit again. \
+         `sluice sync list` shows whether it has"
+    )]
+    AuditOvertaken(RunId),
 }
 
 impl ErrorCode for SyncError {
@@ -71,11 +81,13 @@ impl ErrorCode for SyncError {
             Self::Limits(error) => error.code(),
             Self::Integration(error) => error.code(),
             Self::Rules(error) => error.code(),
+            Self::Type(error) => error.code(),
             Self::Apsis(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::DataDir(error) => error.code(),
             Self::NotInCrm { .. } => "mapping-not-in-crm",
             Self::CursorRepeated => "cursor-repeated",
+            Self::AuditOvertaken(_) => "audit-overtaken",
         }
     }
 }

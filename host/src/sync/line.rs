@@ -1,32 +1,35 @@
 //! The line of one integration, ready for contacts: its connection to the CRM, its rules with every
 //! name resolved, and its target in APSIS One.
 //!
-//! Opening it reads both sides' definitions once. A rule that names what either side does not have is
-//! refused here, before the first contact: an unknown field would read as empty, and would clear an
-//! attribute of everybody.
+//! Opening it reads both sides' definitions once. A mapping row that names what either side no longer has is left out
+//! here, before the first contact, and said: an unknown field would read as empty, and would clear an attribute of
+//! everybody. The rest goes on. A condition that cannot be tried stops the line: without it, people would be synced who
+//! were to be excluded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use secrecy::SecretString;
+use tracing::warn;
 
 use super::failure::SyncError;
 use super::holding::Validity;
+use super::mapping::{Crm, Fills, PausedRow, Usable, usable};
 use super::patience::patiently;
-use crate::apsis::{ApsisError, Client, ConsentStep, Definitions, Target};
+use crate::apsis::{Client, ConsentStep, Target};
+use crate::brake::Brake;
 use crate::connector::{Connection, ConnectionSettings, Connector, Engine, Limits, check_component};
-use crate::contact::{ConsentInfo, FieldInfo};
 use crate::data_dir::DataDir;
-use crate::integration::{AttributeKind, ConsentRow, FieldRow, Integration, RealTime};
+use crate::integration::{Integration, RealTime, SameAddress};
+use crate::need::{NeedCode, NewNeed};
 use crate::profile::AttributeId;
-use crate::rules::{ConsentMapping, ConsentSource, FieldMapping, RuleSet, Rules};
+use crate::rules::Rules;
 use crate::store::Store;
-
-/// The attributes that are mapped by themselves; every section has them (APSIS One developer hub,
-/// "Update profile attributes").
-const EMAIL: &str = "com.apsis1.attributes.email";
-const CRM_ID: &str = "com.apsis1.attributes.crmid";
 
 /// Everything that one integration's contacts pass through.
 pub struct Line {
@@ -36,10 +39,13 @@ pub struct Line {
     pub rules: Rules,
     /// Into APSIS One.
     pub target: Target,
-    /// Every attribute that the rules set.
+    /// Every attribute that the rules set, and those of paused rows that APSIS One still has.
     pub attributes: Vec<AttributeId>,
-    /// Every consent that the rules set.
+    /// Every consent that the rules set, and those of paused rows that APSIS One still has.
     pub consents: Vec<ConsentStep>,
+    /// The mapping rows that are left out, because one side no longer has what they name. The attributes and consents
+    /// that they fill are to stay as they were last written.
+    pub paused: Vec<PausedRow>,
     /// Contacts asked for in one page.
     pub page_size: u32,
     /// From how many writes on bulk imports are used.
@@ -50,6 +56,13 @@ pub struct Line {
     pub spool: PathBuf,
     /// How what the CRM sends is taken.
     pub real_time: RealTime,
+    /// What becomes of another profile with the same address.
+    pub same_address: SameAddress,
+    /// How much is done without being asked.
+    pub brake: Brake,
+    /// When both sides were asked what they have.
+    pub opened_at: Instant,
+    zone: TimeZone,
 }
 
 /// How long somebody tries before he gives up.
@@ -74,6 +87,7 @@ impl Line {
         valid: Validity,
         patience: Patience,
     ) -> Result<Self, SyncError> {
+        let opened_at = Instant::now();
         let connection = connect(store, engine, integration).await?;
         let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?;
         let client = client.while_allowed(Arc::new(move || valid.left()));
@@ -86,17 +100,38 @@ impl Line {
         } else {
             Vec::new()
         };
-        check_names(integration, &fields, &consents)?;
-        let set = resolve(integration, connection.connector(), &definitions)?;
+        let email_field = &connection.connector().description().email_field;
+        let crm = Crm { email_field, fields: &fields, consents: &consents };
+        let Usable { set, paused } = usable(integration, &crm, &definitions)?;
+        for row in &paused {
+            warn!(
+                integration = %integration.id,
+                row = row.row,
+                name = row.name,
+                code = row.why.code,
+                "a mapping is paused, the rest goes on: {}",
+                row.why.message
+            );
+        }
         let mut attributes: Vec<AttributeId> = set.fields.iter().map(|row| row.attribute.clone()).collect();
         attributes.push(set.email_attribute.clone());
         attributes.extend(set.id_attribute.clone());
-        let consents =
-            set.consents.iter().map(|row| ConsentStep { topic: row.topic.clone(), channel: row.channel });
-        let consents = consents.collect();
+        let mut pairs: Vec<_> = set.consents.iter().map(|row| (row.topic.clone(), row.channel)).collect();
+        let paused_pairs: BTreeSet<_> = paused.iter().filter_map(PausedRow::consent).cloned().collect();
+        for row in paused.iter().filter(|row| row.is_there) {
+            match &row.fills {
+                Some(Fills::Attribute(attribute)) => attributes.push(attribute.clone()),
+                Some(Fills::Consent(pair)) => pairs.push(pair.clone()),
+                None => {}
+            }
+        }
+        let consents = pairs.into_iter().map(|(topic, channel)| ConsentStep { topic, channel }).collect();
         Ok(Self {
             connection,
-            rules: Rules::new(set)?,
+            rules: Rules::new(set)?
+                .pausing(paused_pairs, paused.iter().filter_map(PausedRow::attribute).cloned().collect())
+                .deleting_unmatched(integration.sync.delete_unmatched),
+            paused,
             target,
             attributes,
             consents,
@@ -105,7 +140,23 @@ impl Line {
             import_rows: integration.sync.import_rows,
             spool: data.spool(),
             real_time: integration.real_time.clone(),
+            same_address: integration.apsis.same_address,
+            brake: integration.brake.clone(),
+            opened_at,
+            // A name that the system no longer knows: days begin and end by UTC.
+            zone: TimeZone::get(&integration.time_zone).unwrap_or(TimeZone::UTC),
         })
+    }
+
+    /// What is to be said of mapping rows that are left out, if any are.
+    pub fn paused_need(&self) -> Option<NewNeed> {
+        let rows: Vec<String> = self.paused.iter().map(|row| format!("{} ({})", row.row, row.name)).collect();
+        (!rows.is_empty()).then(|| NewNeed::about(NeedCode::MappingPaused, rows))
+    }
+
+    /// The date where the integration's customer is, for conditions that are relative to it.
+    pub fn today(&self) -> Date {
+        self.zone.to_datetime(Timestamp::now()).date()
     }
 }
 
@@ -132,7 +183,11 @@ fn read_secrets(integration: &Integration) -> Result<BTreeMap<String, SecretStri
 }
 
 /// Loads an integration's component. One that this process has loaded before is not fetched again.
-async fn load(store: &dyn Store, engine: &Engine, integration: &Integration) -> Result<Connector, SyncError> {
+pub(super) async fn load(
+    store: &dyn Store,
+    engine: &Engine,
+    integration: &Integration,
+) -> Result<Connector, SyncError> {
     let name = &integration.connector;
     if let Some(connector) = name.strip_prefix("sha256:").and_then(|digest| engine.loaded(digest)) {
         return Ok(connector);
@@ -171,100 +226,4 @@ pub async fn check_connection(
     let named = integration.secrets.keys().map(|name| (name.clone(), SecretString::from("unread"))).collect();
     Connection::check_unread(&connector, &connection_settings(integration, named)?)?;
     Ok(())
-}
-
-/// Turns an integration's rows into rules, with every APSIS One name resolved.
-///
-/// # Errors
-/// When APSIS One has no such attribute, topic or channel, or would not take it in a run; when rows
-/// contradict each other.
-pub fn resolve(
-    integration: &Integration,
-    connector: &Connector,
-    definitions: &Definitions,
-) -> Result<RuleSet, SyncError> {
-    let field = |row: &FieldRow| -> Result<FieldMapping, SyncError> {
-        let attribute = definitions.attribute(&row.attribute)?;
-        if attribute.version.is_none() {
-            return Err(refused("fields.attribute", format!("{} has no version in use", attribute.id)));
-        }
-        Ok(FieldMapping {
-            field: row.field.clone(),
-            attribute: attribute.id.clone(),
-            kind: row.kind.or(attribute.kind).unwrap_or(AttributeKind::Text),
-            on_invalid: row.on_invalid,
-        })
-    };
-    let consent = |row: &ConsentRow| -> Result<ConsentMapping, SyncError> {
-        let source = match (&row.consent, &row.field) {
-            (Some(name), _) => ConsentSource::Consent(name.clone()),
-            (None, name) => ConsentSource::Field(name.clone().unwrap_or_default()),
-        };
-        let topic = definitions.topic(&row.topic)?;
-        definitions.check_consent(topic, row.channel)?;
-        Ok(ConsentMapping { source, topic: topic.id.clone(), channel: row.channel })
-    };
-    let keyspace = definitions.keyspace(&integration.apsis.keyspace)?;
-    if !integration.consents.is_empty() && !keyspace.manage_subscriptions {
-        return Err(refused("apsis.keyspace", format!("no consent can be set through {}", keyspace.id)));
-    }
-    let rules = RuleSet {
-        conditions: integration.conditions.clone(),
-        fields: integration.fields.iter().map(field).collect::<Result<_, _>>()?,
-        consents: integration.consents.iter().map(consent).collect::<Result<_, _>>()?,
-        email_field: connector.description().email_field.clone(),
-        email_attribute: definitions.attribute(EMAIL)?.id.clone(),
-        id_attribute: definitions.attribute(CRM_ID).ok().map(|attribute| attribute.id.clone()),
-        default_country: integration.default_country.clone(),
-    };
-    Rules::new(rules.clone())?;
-    Ok(rules)
-}
-
-fn refused(setting: &'static str, what: String) -> SyncError {
-    let message = format!("{what} in APSIS One; name another, or have it changed there");
-    ApsisError::Setting { setting, message }.into()
-}
-
-/// Refuses rules that name what the CRM does not have.
-///
-/// # Errors
-/// With the first such row.
-pub fn check_names(
-    integration: &Integration,
-    fields: &[FieldInfo],
-    consents: &[ConsentInfo],
-) -> Result<(), SyncError> {
-    let field = |row: &str, name: &str| {
-        if fields.iter().any(|field| field.name == name) {
-            return Ok(());
-        }
-        Err(not_in_crm(row, name, "its fields", fields.iter().map(|field| field.name.as_str())))
-    };
-    for row in &integration.conditions {
-        field("a sync condition", &row.field)?;
-    }
-    for row in &integration.fields {
-        field("a field mapping", &row.field)?;
-    }
-    for row in &integration.consents {
-        if let Some(name) = &row.field {
-            field("a consent mapping", name)?;
-        }
-        if let Some(name) = &row.consent
-            && !consents.iter().any(|consent| consent.name == *name)
-        {
-            let there = consents.iter().map(|consent| consent.name.as_str());
-            return Err(not_in_crm("a consent mapping", name, "its consent types", there));
-        }
-    }
-    Ok(())
-}
-
-fn not_in_crm<'a>(row: &str, name: &str, what: &str, there: impl Iterator<Item = &'a str>) -> SyncError {
-    let mut there: Vec<&str> = there.collect();
-    there.sort_unstable();
-    let near =
-        if there.is_empty() { format!("{what}: none") } else { format!("{what}: {}", there.join(", ")) };
-    SyncError::NotInCrm { row: row.to_owned(), name: name.to_owned(), near }
 }

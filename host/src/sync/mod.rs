@@ -5,25 +5,45 @@
 //! other, while no run is active. All their state is in the store: whichever host holds the integration can go
 //! on with it.
 
+mod account;
+mod auditing;
+mod braking;
 mod bulk;
+mod checking;
 mod contact_steps;
 mod daily;
 mod deciding;
+mod drift;
+mod explaining;
 mod failure;
 mod fetching;
+mod forgetting;
 mod holding;
 mod lane;
 mod line;
+mod mapping;
+mod mending;
+mod merging;
+mod moving;
 mod patience;
 mod reading;
+mod recording;
 mod running;
+mod seen;
 mod service;
+mod voices;
 mod webhook;
 mod work;
 mod worker;
 mod writing;
 
+pub use auditing::{AuditOrder, Audited, ReadBy};
+pub use checking::{Unchecked, check_rules};
+pub use drift::{Difference, DriftKind, FoundConsent};
 pub use failure::SyncError;
+pub use forgetting::forget_all;
 pub use holding::{Hold, Holdings, LEASE, Terms, Validity};
-pub use line::{Line, Patience, check_connection, check_names, connect, resolve};
+pub use line::{Line, Patience, check_connection, connect};
+pub use mapping::{Fills, PausedRow, check_names, check_types, resolve};
+pub use merging::{MergeEnd, Stricter, merge_address, stricter};
 pub use service::Service;

@@ -6,9 +6,11 @@
 use tracing::{debug, warn};
 
 use super::deciding::{Known, decide};
+use super::explaining::seen;
 use super::failure::SyncError;
 use super::line::Patience;
 use super::patience::patiently;
+use super::voices::holdings;
 use super::work::Work;
 use crate::connector::NextStep;
 use crate::contact::{Contact, ContactId, Page};
@@ -75,14 +77,26 @@ pub async fn decide_page(work: &Work, run: &Run, page: Page) -> Result<PageCommi
     let ids: Vec<ContactId> = page.contacts.iter().map(|contact| contact.id.clone()).collect();
     let ledger = work.store.ledger(&run.integration, &ids).await?;
     let attempted = work.store.attempted(&run.integration, &ids).await?;
-    let decide = |contact: &Contact| {
+    let forgotten = work.store.forgotten(&run.integration, &ids).await?;
+    let rules = &work.line.rules;
+    let known = page.contacts.iter().filter(|contact| !forgotten.contains_key(&contact.id));
+    let said = known.flat_map(|contact| holdings(rules, contact)).collect();
+    let heard = work.store.hear(&work.fence, Some(run.id), said).await?;
+    let today = work.line.today();
+    let decide = |contact: Contact| {
+        if let Some(tombstone) = forgotten.get(&contact.id) {
+            return tombstone.decided();
+        }
         let known = Known {
             entry: ledger.get(&contact.id),
             attempted: attempted.get(&contact.id).map_or(&[], Vec::as_slice),
+            refused: heard.get(&contact.id).map_or(&[], |voices| voices.refused.as_slice()),
         };
-        let verdict = decide(&work.line.rules, run.forced, known, contact);
-        Decided { contact: contact.id.clone(), modified_at: contact.modified_at, verdict }
+        let verdict = decide(rules, today, run.forced, known, &contact);
+        let (id, modified_at) = (contact.id.clone(), contact.modified_at);
+        let seen = Some(Box::new(seen(rules, today, contact, &verdict)));
+        Decided { contact: id, modified_at, verdict, seen }
     };
-    let decided = page.contacts.iter().map(decide).collect();
+    let decided = page.contacts.into_iter().map(decide).collect();
     Ok(PageCommit { decided, discarded: page.discarded, next: page.next, total: page.total })
 }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
+use super::contact_steps::{ContactSteps, Writer};
 use super::failure::SyncError;
 use super::holding::Hold;
 use super::line::Line;
 use super::work::Work;
-use super::{bulk, daily, reading, writing};
+use super::{braking, bulk, daily, mending, reading, voices, writing};
+use crate::contact::ContactId;
 use crate::error::{ErrorCode, Failure};
 use crate::run::{Phase, Run, RunId, RunKind};
 use crate::store::{RunEnd, Store, StoreError};
@@ -22,6 +24,9 @@ use crate::store::{RunEnd, Store, StoreError};
 /// How long contacts in the middle of being written may take to get their outcome after a cancel. One
 /// whose steps take longer has none, though some of it is written; the next run writes it whole.
 const GRACE: Duration = Duration::from_millis(700);
+
+/// Changes of address looked at in one go.
+const MOVES: u32 = 100;
 
 /// How often the store is asked whether somebody cancelled: it may have been another process.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -43,19 +48,23 @@ pub async fn execute(
     let steps = async {
         let line = tokio::select! {
             line = line => Arc::new(line?),
-            () = cancelled.cancelled() => return Ok(()),
+            () = cancelled.cancelled() => return Ok(Went::Through),
         };
+        if let Some(need) = line.paused_need().filter(|_| run.kind != RunKind::DryRun) {
+            store.put_need(&hold.fence, &need).await?;
+        }
         let work = Work { store: Arc::clone(&store), fence: hold.fence.clone(), line };
         go_through(&work, run, &cancelled).await
     };
     let end = tokio::select! {
         ended = steps => ended,
-        stopped = stop_when_asked(&*store, id, &cancelled) => stopped,
+        stopped = stop_when_asked(&*store, id, &cancelled) => stopped.map(|()| Went::Through),
         () = hold.lost.cancelled() => Err(StoreError::LeaseLost(hold.fence.integration.clone()).into()),
     };
     let end = match end {
-        Ok(()) if cancelled.is_cancelled() => RunEnd::Cancelled,
-        Ok(()) => RunEnd::Completed,
+        Ok(_) if cancelled.is_cancelled() => RunEnd::Cancelled,
+        Ok(Went::Held) => return store.run(id).await,
+        Ok(Went::Through) => RunEnd::Completed,
         Err(SyncError::Store(error)) => return Err(error),
         // Whatever it was, it was met by somebody who had to stop; who takes over goes on.
         Err(_) if !hold.valid.holds() => {
@@ -71,48 +80,87 @@ pub async fn execute(
     Ok(run)
 }
 
-async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Result<(), SyncError> {
+/// How far a run went.
+enum Went {
+    /// To its end.
+    Through,
+    /// To where it waits for approval.
+    Held,
+}
+
+async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Result<Went, SyncError> {
     let id = run.id;
     let mut phase = run.phase;
     if !phase.is_active() {
-        return Ok(());
+        return Ok(Went::Through);
     }
     while phase != Phase::Writing {
         // Dropped in the middle, these steps leave nothing that is counted wrongly.
         let Some(next) = cancelled.run_until_cancelled(step(work, &run, phase)).await else {
-            return Ok(());
+            return Ok(Went::Through);
         };
-        phase = next?;
+        let next = next?;
+        if phase == Phase::Held && next == Phase::Held {
+            return Ok(Went::Held);
+        }
+        if begins_to_write(&run, phase, next)
+            && let Some(held) = braking::look(work, &run, next).await?
+        {
+            warn!(run = %id, %held, "the brake: the run waits for approval");
+            work.store.hold_run(&work.fence, id, &held).await?;
+            return Ok(Went::Held);
+        }
+        phase = next;
         work.store.enter_phase(&work.fence, id, phase).await?;
     }
-    writing::write_all(work, id, cancelled).await
+    if run.kind != RunKind::DryRun {
+        finish_moves(work, &run).await?;
+    }
+    writing::write_all(work, &run, cancelled).await?;
+    Ok(Went::Through)
+}
+
+/// Whether what comes next is the first that is written to APSIS One, without anybody having approved of it.
+fn begins_to_write(run: &Run, phase: Phase, next: Phase) -> bool {
+    run.kind != RunKind::DryRun
+        && !run.approved
+        && matches!(phase, Phase::Reading | Phase::Comparing)
+        && matches!(next, Phase::Importing | Phase::Writing)
 }
 
 /// Does a phase before the writing one; gives the phase that follows.
 async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Phase, SyncError> {
     let id = run.id;
     Ok(match phase {
-        Phase::Accepted => Phase::Reading,
+        Phase::Accepted => {
+            if run.kind == RunKind::FullSync {
+                mending::opt_out_doubted(work).await?;
+            }
+            Phase::Reading
+        }
         Phase::Reading => {
             if !run.read_to_end {
                 match run.kind {
-                    RunKind::FullSync => reading::read_all(work, run).await?,
+                    RunKind::FullSync | RunKind::DryRun => reading::read_all(work, run).await?,
                     RunKind::Daily => daily::read_new(work, run).await?,
                 }
             }
+            voices::settle(work, run).await?;
             bulk::await_left(work, &run.integration).await?;
             if work.store.staged_count(id).await? >= work.line.import_threshold {
+                // What APSIS One has is read at once.
                 Phase::Comparing
             } else {
                 Phase::Writing
             }
         }
-        Phase::Comparing => match bulk::compare_before(work, id, run.forced).await? {
-            bulk::Compared::Yes => Phase::Importing,
-            bulk::Compared::No => Phase::Writing,
+        Phase::Comparing => match bulk::compare_before(work, run).await? {
+            bulk::Compared::Yes if run.kind != RunKind::DryRun => Phase::Importing,
+            bulk::Compared::Yes | bulk::Compared::No => Phase::Writing,
         },
+        Phase::Held => run.hold.as_ref().filter(|_| run.approved).and_then(|held| held.next).unwrap_or(phase),
         Phase::Importing => {
-            writing::opt_out_first(work, id).await?;
+            writing::opt_out_first(work, run).await?;
             bulk::import_all(work, id).await?;
             Phase::Verifying
         }
@@ -122,6 +170,21 @@ async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Phase, SyncError> 
         }
         Phase::Writing | Phase::Completed | Phase::Failed | Phase::Cancelled => phase,
     })
+}
+
+/// Finishes changes of address that an earlier run, or the lane, had begun with contacts that this one does not write.
+async fn finish_moves(work: &Work, run: &Run) -> Result<(), SyncError> {
+    let mut after: Option<ContactId> = None;
+    loop {
+        let moving = work.store.moving(&run.integration, after.as_ref(), MOVES).await?;
+        let Some(last) = moving.last() else { return Ok(()) };
+        after = Some(last.clone());
+        let staged = work.store.staged_of(run.id, &moving).await?;
+        for contact in moving.iter().filter(|contact| !staged.iter().any(|one| one.intent.key == **contact)) {
+            let writer = Writer::Run { id: run.id, forced: run.forced, dry: false };
+            ContactSteps::new(work, writer, contact).finish_moves().await?;
+        }
+    }
 }
 
 /// Returns some moments after somebody has asked the run to stop, so that what is being written can

@@ -15,8 +15,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::auditing::{self, AuditOrder, Audited};
+use super::drift::Difference;
 use super::failure::SyncError;
-use super::holding::{Hold, Holdings};
+use super::holding::{Hold, Holdings, Validity};
 use super::line::{Line, Patience, connect};
 use super::worker::{Handle, Worker};
 use super::{running, webhook};
@@ -50,7 +52,17 @@ impl Service {
     /// When the engine cannot be started.
     pub fn new(data: DataDir, store: Arc<dyn Store>, public_url: Option<String>) -> Result<Self, SyncError> {
         let engine = Engine::new(&data.cache())?;
-        Ok(Self(Arc::new(Inner { data, store, engine, public_url })))
+        Ok(Self::with_engine(data, store, engine, public_url))
+    }
+
+    /// The same with an engine that is there, and may serve others, too.
+    pub fn with_engine(
+        data: DataDir,
+        store: Arc<dyn Store>,
+        engine: Engine,
+        public_url: Option<String>,
+    ) -> Self {
+        Self(Arc::new(Inner { data, store, engine, public_url }))
     }
 
     /// Where everything is remembered.
@@ -82,7 +94,9 @@ impl Service {
         if !run.phase.is_active() {
             return Ok(run);
         }
-        let Some(integration) = self.store().integration(&run.integration).await? else {
+        let trial = self.store().trial(run.id).await?;
+        let own = self.store().integration(&run.integration).await?;
+        let Some(integration) = own.map(|own| trial.unwrap_or(own)) else {
             let gone = StoreError::NoIntegration(run.integration.clone());
             return self.store().end_run(&hold.fence, run.id, RunEnd::Failed(Failure::from(&gone))).await;
         };
@@ -96,6 +110,32 @@ impl Service {
             Patience::Long,
         ));
         Box::pin(running::execute(Arc::clone(self.store()), hold, line, run)).await
+    }
+
+    /// Compares what APSIS One has with what was last written; each difference is handed over as it is found.
+    ///
+    /// # Errors
+    /// When a run is active, or begins meanwhile; when the line cannot be opened, or the store or the disk fails.
+    pub async fn audit(
+        &self,
+        id: &IntegrationId,
+        order: AuditOrder,
+        each: &mut (dyn FnMut(Difference) + Send),
+    ) -> Result<Audited, SyncError> {
+        let integration = self.store().integration(id).await?;
+        let integration = integration.ok_or_else(|| StoreError::NoIntegration(id.clone()))?;
+        // It sends nothing that would change anything.
+        let valid = Validity::unlimited();
+        let line = Box::pin(Line::open(
+            &**self.store(),
+            self.data(),
+            self.engine(),
+            &integration,
+            valid,
+            Patience::Long,
+        ))
+        .await?;
+        Box::pin(auditing::audit(Arc::clone(self.store()), &line, id, order, each)).await
     }
 
     /// Brings an integration's webhook to what is wanted, once; how it stands then.

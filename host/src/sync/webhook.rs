@@ -12,6 +12,7 @@ use crate::error::ErrorCode;
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::lane::{Standing, Subscription, Webhook};
+use crate::need::{NeedCode, NewNeed};
 use crate::store::{Store, StoreError};
 
 /// What the webhook is to be.
@@ -109,7 +110,11 @@ async fn bring(
         let now = Subscription { url: url.clone(), id: tried!(connection.subscribe(url)) };
         if webhook.standing.as_ref() != Some(&now) || webhook.asked.is_some() {
             info!(integration = %id, "the webhook is set up");
-            webhook.asked = None;
+            if webhook.lapsed || is_another(webhook.standing.as_ref(), &now) {
+                // First, so that it is known whatever comes after.
+                store.put_need(fence, &NewNeed::of(NeedCode::WebhookRenewed)).await?;
+            }
+            (webhook.asked, webhook.lapsed) = (None, false);
             // The one before goes only now, so that no message falls between them.
             let before = webhook.standing.replace(now);
             webhook.leaving.extend(before.filter(|before| before.url != *url));
@@ -124,7 +129,13 @@ async fn bring(
     if let (Wanted::Nothing, Some(standing)) = (wanted, &webhook.standing) {
         tried!(connection.unsubscribe(&standing.id));
         info!(integration = %id, "the webhook is taken back");
-        webhook.standing = None;
+        (webhook.standing, webhook.lapsed) = (None, true);
     }
     Ok(Ok(()))
+}
+
+/// Whether one that stood at the same address is gone: the CRM has sent nothing to it for some time. One that is
+/// replaced by another address stands until that one does.
+fn is_another(before: Option<&Subscription>, now: &Subscription) -> bool {
+    before.is_some_and(|before| before.url == now.url && before.id != now.id)
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::failure::SyncError;
+use super::forgetting::{forget_all, is_asked};
 use super::holding::Hold;
 use super::lane::trouble::{self, Health, Trouble};
 use super::lane::{self, Rest, Signals};
@@ -33,6 +34,12 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// How long after a daily run that failed another one is started.
 const DAILY_AGAIN: Duration = Duration::from_mins(30);
 
+/// How long after forgetting did not succeed it is tried again.
+const FORGET_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long what both sides have is taken to be as it was read: a field that is gone since reads as empty.
+const FRESH_FOR: Duration = Duration::from_mins(15);
+
 /// The longest sleep: clocks are set, and hints get lost.
 const LONGEST: Duration = Duration::from_mins(1);
 
@@ -44,6 +51,8 @@ pub struct Worker {
     health: Health,
     /// The opened line, and the revision of the integration that it was opened for.
     line: Option<(i64, Work)>,
+    /// Set: forgetting did not succeed, and is tried again then.
+    forget_again: Option<Timestamp>,
     /// Whether the webhook was looked at since it last changed, and how often that failed.
     webhook: (Option<i64>, u32),
 }
@@ -72,8 +81,15 @@ impl Worker {
     pub fn new(service: Service, hold: Hold) -> (Self, Handle) {
         let handle = Handle { wake: Arc::new(Notify::new()), stop: CancellationToken::new() };
         let signals = Signals { wake: Arc::clone(&handle.wake), stop: handle.stop.clone() };
-        let worker =
-            Self { service, hold, signals, health: Health::default(), line: None, webhook: (None, 0) };
+        let worker = Self {
+            service,
+            hold,
+            signals,
+            health: Health::default(),
+            line: None,
+            forget_again: None,
+            webhook: (None, 0),
+        };
         (worker, handle)
     }
 
@@ -124,6 +140,9 @@ impl Worker {
         let Some(standing) = store.standing(&id).await? else { return Ok(Next::End) };
         let webhook_due = self.tend_webhook(&standing).await?;
         if let Some(run) = store.active_run(&id).await? {
+            if run.waits() {
+                return Ok(Next::Sleep(webhook_due));
+            }
             let stop = self.signals.stop.clone();
             let ended = stop.run_until_cancelled(Box::pin(self.service.execute(run.id, &self.hold))).await;
             return match ended {
@@ -131,6 +150,7 @@ impl Worker {
                 Some(ended) => ended.map(|_| Next::Again),
             };
         }
+        let forget_due = self.forget(&standing).await?;
         if standing.retiring && webhook_due.is_none() {
             // Somebody may have applied it again since it was looked at.
             if !store.delete_retiring(&self.hold.fence).await? {
@@ -140,13 +160,13 @@ impl Worker {
             return Ok(Next::End);
         }
         if !standing.enabled || standing.retiring {
-            return Ok(Next::Sleep(webhook_due));
+            return Ok(Next::Sleep(earliest([webhook_due, forget_due])));
         }
         let record = store.lane(&id).await?;
         let now = Timestamp::now();
         if let Some(pause) = record.pause.as_ref().filter(|pause| pause.until > now) {
             self.line = None;
-            return Ok(Next::Sleep(earliest([Some(pause.until), webhook_due])));
+            return Ok(Next::Sleep(earliest([Some(pause.until), webhook_due, forget_due])));
         }
         if record.pause.is_none()
             && let Some(due) = self.daily_due(&standing, record.daily_done, now).await?
@@ -160,20 +180,43 @@ impl Worker {
         };
         let rest = Box::pin(lane::go_on(&work, &mut self.health, record.pause, &self.signals)).await?;
         Ok(match rest {
-            Rest::Idle => Next::Sleep(earliest([webhook_due, self.next_daily(&standing, now)])),
+            Rest::Idle => Next::Sleep(earliest([webhook_due, forget_due, self.next_daily(&standing, now)])),
             Rest::Closed | Rest::Enough => Next::Again,
             Rest::Paused(pause) => {
                 self.line = None;
-                Next::Sleep(earliest([Some(pause.until), webhook_due]))
+                Next::Sleep(earliest([Some(pause.until), webhook_due, forget_due]))
             }
             Rest::Stopped => Next::End,
         })
     }
 
-    /// The line, opened anew when the integration has changed or the lane was paused.
+    /// Forgets who is to be forgotten; when that is tried again, if it did not succeed.
+    async fn forget(&mut self, standing: &Standing) -> Result<Option<Timestamp>, StoreError> {
+        let store = &**self.service.store();
+        if !is_asked(store, &standing.integration).await? {
+            self.forget_again = None;
+            return Ok(None);
+        }
+        if let Some(due) = self.forget_again.filter(|due| *due > Timestamp::now()) {
+            return Ok(Some(due));
+        }
+        self.forget_again = match Box::pin(forget_all(store, &self.hold, &standing.integration)).await {
+            Ok(()) => None,
+            Err(SyncError::Store(error)) => return Err(error),
+            Err(error) => {
+                warn!(integration = %standing.integration.id, code = error.code(), "a contact is not forgotten yet");
+                Timestamp::now().checked_add(FORGET_AGAIN).ok()
+            }
+        };
+        Ok(self.forget_again)
+    }
+
+    /// The line, opened anew when the integration has changed, the lane was paused, or what the sides have was read too
+    /// long ago.
     async fn work(&mut self, standing: &Standing) -> Result<Work, SyncError> {
         if let Some((revision, work)) = &self.line
             && *revision == standing.revision
+            && work.line.opened_at.elapsed() < FRESH_FOR
         {
             return Ok(work.clone());
         }
@@ -186,6 +229,9 @@ impl Worker {
             Patience::Short,
         ))
         .await?;
+        if let Some(need) = line.paused_need() {
+            self.service.store().put_need(&self.hold.fence, &need).await?;
+        }
         let work = Work {
             store: Arc::clone(self.service.store()),
             fence: self.hold.fence.clone(),
@@ -279,6 +325,6 @@ impl Worker {
     }
 }
 
-fn earliest(moments: [Option<Timestamp>; 2]) -> Option<Timestamp> {
+fn earliest<const N: usize>(moments: [Option<Timestamp>; N]) -> Option<Timestamp> {
     moments.into_iter().flatten().min()
 }

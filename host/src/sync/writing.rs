@@ -9,11 +9,12 @@ use tracing::{debug, warn};
 
 use super::contact_steps::{ContactSteps, End, Writer, plan};
 use super::failure::SyncError;
+use super::recording;
 use super::work::Work;
 use crate::apsis::{ApsisError, Kind};
 use crate::contact::ContactId;
 use crate::error::ErrorCode;
-use crate::run::{Outcome, RunId, Settled, Staged};
+use crate::run::{Outcome, Run, RunKind, Settled, Staged, Wrote};
 
 /// Contacts written at the same time: enough to use up the account's rate while an answer takes a
 /// sixth of a second, few enough that those in the middle have their outcome soon after a cancel.
@@ -35,11 +36,11 @@ const UNANSWERED_IN_A_ROW: u32 = 10;
 /// # Errors
 /// When APSIS One refuses the credentials or the set-up, or does not answer at all; when the store
 /// fails.
-pub async fn write_all(work: &Work, run: RunId, cancelled: &CancellationToken) -> Result<(), SyncError> {
+pub async fn write_all(work: &Work, run: &Run, cancelled: &CancellationToken) -> Result<(), SyncError> {
     let mut after: Option<ContactId> = None;
     let mut in_a_row = 0;
     while !cancelled.is_cancelled() {
-        let staged = work.store.staged(run, after.as_ref(), None, TAKE).await?;
+        let staged = work.store.staged(run.id, after.as_ref(), None, TAKE).await?;
         let Some(last) = staged.last() else { return Ok(()) };
         after = Some(last.intent.key.clone());
         let unstopped = stream::iter(staged).take_until(cancelled.cancelled());
@@ -66,8 +67,8 @@ pub async fn write_all(work: &Work, run: RunId, cancelled: &CancellationToken) -
                 }
             }
             // What is done is done, whatever stops the rest.
-            let counters = work.store.settle(&work.fence, run, settled).await?;
-            debug!(run = %run, settled = counters.settled(), "contacts written");
+            let counters = work.store.settle(&work.fence, run.id, settled).await?;
+            debug!(run = %run.id, settled = counters.settled(), "contacts written");
             if let Some(error) = stopped {
                 return Err(error);
             }
@@ -81,10 +82,10 @@ pub async fn write_all(work: &Work, run: RunId, cancelled: &CancellationToken) -
 ///
 /// # Errors
 /// As `write_all`.
-pub async fn opt_out_first(work: &Work, run: RunId) -> Result<(), SyncError> {
+pub async fn opt_out_first(work: &Work, run: &Run) -> Result<(), SyncError> {
     let mut after: Option<ContactId> = None;
     loop {
-        let staged = work.store.staged(run, after.as_ref(), None, TAKE).await?;
+        let staged = work.store.staged(run.id, after.as_ref(), None, TAKE).await?;
         let Some(last) = staged.last() else { return Ok(()) };
         after = Some(last.intent.key.clone());
         stream::iter(staged)
@@ -94,16 +95,25 @@ pub async fn opt_out_first(work: &Work, run: RunId) -> Result<(), SyncError> {
     }
 }
 
-async fn opt_out_one(work: &Work, run: RunId, staged: Staged) -> Result<(), SyncError> {
+async fn opt_out_one(work: &Work, run: &Run, staged: Staged) -> Result<(), SyncError> {
     let Some(known) = staged.known_consents.as_ref().filter(|known| !known.is_empty()) else { return Ok(()) };
     let plan = plan(&staged, Some(known));
-    let mut steps = ContactSteps::new(work, Writer::Run(run), &staged.intent.key);
-    match steps.opt_out(&staged, &plan.opt_outs).await {
+    let mut steps = ContactSteps::new(work, writer_of(run), &staged.intent.key);
+    let ended = steps.opt_out(&staged, &plan.opt_outs).await;
+    let asked = steps.into_steps();
+    if !asked.is_empty() {
+        work.store.tell(&work.fence, run.id, &staged.intent.key, asked).await?;
+    }
+    match ended {
         // What concerns this contact only is met again, and settled, when it is written. Without an
         // answer nothing may be imported: the opt-out would come after it.
         Err(error) if !matches!(error.kind(), Kind::Contact(_)) => Err(SyncError::Apsis(error)),
         _ => Ok(()),
     }
+}
+
+fn writer_of(run: &Run) -> Writer {
+    Writer::Run { id: run.id, forced: run.forced, dry: run.kind == RunKind::DryRun }
 }
 
 struct Written {
@@ -115,15 +125,21 @@ struct Written {
 /// None if the contact was let go of, with nothing written.
 async fn write_one(
     work: &Work,
-    run: RunId,
+    run: &Run,
     staged: Staged,
     cancelled: &CancellationToken,
 ) -> Result<Option<Written>, SyncError> {
     let contact = staged.intent.key.clone();
-    let mut steps = ContactSteps::new(work, Writer::Run(run), &contact);
+    let staged = if run.kind == RunKind::DryRun { recording::looked_at(work, staged).await? } else { staged };
+    let mut steps = ContactSteps::new(work, writer_of(run), &contact);
     let error = match steps.write(&staged, cancelled).await {
-        Ok(End::Settled { outcome, reason, written }) => {
-            let settled = Settled { contact, outcome, reason, written };
+        Ok(End::Settled { outcome, reason, wrote }) => {
+            if run.kind == RunKind::DryRun {
+                let difference = steps.difference(&staged);
+                work.store.note_difference(&work.fence, run.id, &contact, &difference).await?;
+            }
+            let steps = steps.into_steps();
+            let settled = Settled { contact, outcome, reason, wrote, steps };
             return Ok(Some(Written { settled, unanswered: None }));
         }
         Ok(End::LetGo | End::NoProfile) => return Ok(None),
@@ -132,8 +148,10 @@ async fn write_one(
     };
     // Without a reason for this contact it concerns them all.
     let Some(reason) = error.reason() else { return Err(error.into()) };
-    warn!(run = %run, contact = %contact, code = error.code(), "contact not written");
-    let settled = Settled { contact, outcome: Outcome::Rejected, reason: Some(reason), written: false };
+    warn!(run = %run.id, contact = %contact, code = error.code(), "contact not written");
+    let (outcome, wrote) = (Outcome::Rejected, Wrote::AsBefore);
+    let steps = steps.into_steps();
+    let settled = Settled { contact, outcome, reason: Some(reason), wrote, steps };
     let unanswered = matches!(error.kind(), Kind::Exhausted | Kind::Protocol).then_some(error);
     Ok(Some(Written { settled, unanswered }))
 }

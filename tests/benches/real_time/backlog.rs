@@ -112,7 +112,7 @@ async fn one_step(store: &dyn Store, id: &IntegrationId, fence: &Fence) {
         panic!("the gate is open")
     };
     assert_eq!(taken.len(), AT_ONCE as usize);
-    store.begin_writes(fence, Vec::new()).await.unwrap();
+    store.begin_writes(fence, Vec::new(), Vec::new()).await.unwrap();
     let ends = taken.into_iter().map(|waiting| {
         let last = waiting.changes.last().unwrap().number;
         let learnt = Learnt {
@@ -130,7 +130,7 @@ async fn one_step(store: &dyn Store, id: &IntegrationId, fence: &Fence) {
             learnt: Some(learnt),
             newcomer: None,
         };
-        LaneEnd { contact: waiting.contact, up_to: last, end: ContactEnd::Ended(Box::new(ended)) }
+        LaneEnd { contact: waiting.contact, up_to: last, end: ContactEnd::Ended(Box::new(ended)), seen: None }
     });
     store.settle_changes(fence, ends.collect()).await.unwrap();
 }

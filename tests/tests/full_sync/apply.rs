@@ -46,7 +46,7 @@ async fn what_cannot_be_applied_is_refused_with_what_to_do() {
     let origin = rig.sandbox.lime_url().rsplit_once('/').unwrap().0;
     let row = "[[consents]]\nconsent = \"1001\"\ntopic = \"Newsletter\"\n";
 
-    let refused: [(&str, String, &[&str]); 13] = [
+    let refused: [(&str, String, &[&str]); 19] = [
         ("integration-malformed", good.replace("section =", "sektion ="), &["sektion", "line"]),
         ("integration-malformed", String::new(), &["id"]),
         ("integration-malformed", "id = ".to_owned(), &["line 1"]),
@@ -71,6 +71,46 @@ async fn what_cannot_be_applied_is_refused_with_what_to_do() {
         ("connection-setting", good.replace(&url, ""), &["url"]),
         ("connection-setting", good.replace(&url, &format!("{url}\ncolour = \"red\"")), &["colour"]),
         ("connection-secret", good.replace("api-key =", "api-keys ="), &["api-key"]),
+        (
+            "rules-condition-type",
+            good.replacen("equals = false", "equals = 5", 1),
+            &["inactive", "yes or no"],
+        ),
+        (
+            "rules-condition-type",
+            good.replacen("equals = false", "at-least = \"today-30d\"", 1),
+            &["inactive", "`equals`"],
+        ),
+        (
+            "rules-condition-option",
+            format!(
+                "{good}\n[[conditions]]\nfield = \"company.customertype\"\none-of = [\"prospect\", \"rare\"]\n"
+            ),
+            &["company.customertype", "\"rare\"", "prospect"],
+        ),
+        (
+            "rules-mapping-type",
+            good.replacen("\"city\"", "\"birthdate\"", 1).replacen(
+                "attribute = \"City\"\nkind = \"text\"",
+                "attribute = \"City\"\nkind = \"number\"",
+                1,
+            ),
+            &["birthdate", "City", "number"],
+        ),
+        (
+            "rules-mapping-type",
+            good.replacen(
+                "attribute = \"Birthdate\"\nkind = \"date\"",
+                "attribute = \"Birthdate\"\nkind = \"text\"",
+                1,
+            ),
+            &["Birthdate", "`kind`"],
+        ),
+        (
+            "delete-unmatched-not-allowed",
+            format!("{good}\n[sync]\ndelete-unmatched = true\n"),
+            &["--allow-delete-unmatched", "deleted from APSIS One"],
+        ),
         ("limit-unknown", format!("{good}\n[limits]\nspeed = 3\n"), &["speed", "cpu-ms"]),
     ];
     for (code, text, words) in refused {
@@ -86,6 +126,26 @@ async fn what_cannot_be_applied_is_refused_with_what_to_do() {
     let list = rig.run(&["integration", "list"]).await;
     assert!(list.lines.is_empty(), "nothing was stored");
     assert_eq!(apply(&rig, good.as_bytes()).await.code(), 0, "the file itself is good");
+}
+
+#[tokio::test]
+async fn only_an_operator_lets_a_file_delete_who_stops_matching() {
+    let rig = Rig::start(SandboxConfig::default()).await;
+    let who = async || {
+        let shown = say(&rig.data(), &["integration", "show", ACME]).await.out;
+        shown.lines().find(|line| line.contains("who stops matching")).unwrap().to_owned()
+    };
+    assert!(who().await.contains("keeps the profile"));
+    let file = rig.path("deleting.toml");
+    let good = std::fs::read_to_string(rig.path("acme.toml")).unwrap();
+    std::fs::write(&file, format!("{good}\n[sync]\ndelete-unmatched = true\n")).unwrap();
+    let applied =
+        rig.run(&["integration", "apply", "--allow-delete-unmatched", &file.display().to_string()]).await;
+    assert_eq!(applied.last()["replaced"], ACME);
+    assert!(applied.log.contains("`delete-unmatched` is on"), "{}", applied.log);
+    assert!(who().await.contains("has the profile deleted"));
+    let exported = rig.run(&["integration", "export", ACME]).await;
+    assert_eq!(exported.last()["sync"]["delete-unmatched"], true);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ mount -t tmpfs -o size=64m tmpfs "$data"
 cp -a "$kept/." "$data"
 command() { "$sluice" --json --data "$data" sync "$1" "$integration" && code=0 || code=$?; echo "{\"exit\":$code}"; }
 room() { rm -f "$data/filling"; size=$(($(du -sk "$data" | cut -f1) + $1)); mount -o "remount,size=${size}k" "$data"; }
-room 1200; command start
+room 3000; command start
 room 300; command watch
 room 800; command watch
 mount -o remount,size=64m "$data"
@@ -64,7 +64,7 @@ async fn a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
         );
         let message = error["message"].as_str().unwrap();
         assert!(message.contains("sluice.db") && message.contains("space"), "{message}");
-        for line in progress {
+        for line in progress.iter().filter(|line| line["counters"].is_object()) {
             assert!(counter(line, "read") >= read, "what was stored stays stored: {line}");
             read = counter(line, "read");
         }

@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod apply;
+mod audit;
+mod brake;
 mod cancel;
 mod commands;
 mod consents;
 mod disk;
 mod doctor;
+mod dry_run;
 mod faults;
 mod meanwhile;
 mod memory;
+mod merging;
+mod needs;
 mod people;
 mod resume;
 mod secrecy;

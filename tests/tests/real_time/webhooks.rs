@@ -11,6 +11,13 @@ fn addresses(sandbox: &Sandbox) -> Vec<String> {
     sandbox.lime_subscriptions().into_iter().map(|subscription| subscription.target_url).collect()
 }
 
+/// Whether a full sync is needed because the webhook was gone.
+async fn is_a_gap_known(live: &Live) -> bool {
+    let status = live.status().await;
+    let needs = status["needs"].as_array().unwrap_or_else(|| panic!("{status}"));
+    needs.iter().any(|need| need["code"] == "webhook-renewed")
+}
+
 #[tokio::test]
 async fn it_is_set_up_once_and_goes_with_disable_and_delete() {
     let mut live = Live::start(On::Sqlite, SandboxConfig::default(), |text| text + IMMEDIATELY).await;
@@ -25,11 +32,13 @@ async fn it_is_set_up_once_and_goes_with_disable_and_delete() {
     let before = live.asked("lime.subscription");
     until("it is looked at", || live.asked("lime.subscription") > before).await;
     assert_eq!(addresses(&live.sandbox), first);
+    assert!(!is_a_gap_known(&live).await, "nothing was missed");
 
     assert_eq!(live.run(&["integration", "disable", ACME]).await.code(), 0);
     assert!(addresses(&live.sandbox).is_empty());
     assert_eq!(live.run(&["integration", "enable", ACME]).await.code(), 0);
     live.until_subscribed().await;
+    eventually("the gap is known", async || is_a_gap_known(&live).await.then_some(())).await;
     let deleted = live.run(&["integration", "delete", ACME]).await;
     assert_eq!(deleted.code(), 0, "{:?} {}", deleted.lines, deleted.log);
     assert!(addresses(&live.sandbox).is_empty());
@@ -47,8 +56,11 @@ async fn one_that_somebody_deleted_in_the_crm_comes_back_with_the_next_start() {
         assert!(deleting.send().await.unwrap().status().is_success());
     }
     assert!(addresses(&live.sandbox).is_empty());
+    assert!(!is_a_gap_known(&live).await);
     live.serve().await;
     live.until_subscribed().await;
+    // What the CRM would have sent meanwhile was not sent.
+    eventually("the gap is known", async || is_a_gap_known(&live).await.then_some(())).await;
 }
 
 #[tokio::test]

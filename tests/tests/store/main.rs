@@ -6,13 +6,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod attempts;
+mod audits;
 mod crash;
+mod needs;
 mod outcomes;
 mod postgres;
 mod queue;
 mod random;
 mod sample;
 mod sqlite;
+mod story;
 mod suite;
 
 use sluice::store::{PostgresStore, SqliteStore};
@@ -91,4 +94,20 @@ on_both!(
     what_has_ended_is_forgotten_in_its_time,
     requests_that_were_turned_away_are_counted,
     a_full_sync_makes_good_what_was_missed;
+    needs:
+    b01_b15_a_new_integration_needs_a_full_sync_until_one_has_completed,
+    b09_changed_mappings_are_remembered_with_the_rows_until_a_full_sync,
+    another_account_needs_a_forced_full_sync,
+    a_full_sync_that_ends_half_way_needs_another,
+    b14_what_comes_up_during_a_full_sync_is_not_cleared_by_it,
+    a_gap_in_what_the_crm_sends_needs_a_full_sync;
+    audits:
+    a_sample_is_taken_evenly_of_what_was_written,
+    who_is_being_written_or_waits_is_open,
+    a_doubted_contact_is_not_taken_for_done_until_it_is_written;
+    story:
+    what_a_contact_looked_like_is_kept_until_it_is_seen_anew,
+    what_was_done_is_told_the_newest_first_and_outlives_its_change,
+    nothing_stays_of_a_contact_that_was_forgotten_but_its_mark,
+    who_was_forgotten_is_kept_out_until_let_in_again;
 );

@@ -4,7 +4,7 @@
 use sluice::error::{ErrorCode, Failure};
 use sluice::integration::IntegrationId;
 use sluice::reason::ReasonCode;
-use sluice::run::{Batch, BatchState, Counters, Outcome, Phase, RunId, Settled};
+use sluice::run::{Batch, BatchState, Counters, Outcome, Phase, RunId, Settled, Wrote};
 use sluice::store::{RunEnd, Store, StoreError};
 
 use crate::sample::*;
@@ -17,7 +17,8 @@ pub async fn settling_moves_from_stage_to_ledger(store: &dyn Store) {
         contact: id("3"),
         outcome: Outcome::Rejected,
         reason: Some(reason(ReasonCode::RefusedByApsis)),
-        written: false,
+        wrote: Wrote::AsBefore,
+        steps: Vec::new(),
     };
     let settled = vec![ended("1", Outcome::Created), ended("2", Outcome::Unchanged), refused];
     let counters = store.settle(&run.fence, run.id, settled).await.unwrap();

@@ -6,11 +6,12 @@ use std::ops::Deref;
 use sluice::contact::{Channel, ContactId, Cursor, Discard, DiscardReason};
 use sluice::hosting::{Fence, HostId, Term};
 use sluice::integration::{
-    ApsisSettings, Grant, Integration, IntegrationId, RealTime, SecretRef, SyncSettings,
+    ApsisSettings, Grant, Integration, IntegrationId, RealTime, SameAddress, SecretRef, StorySettings,
+    SyncSettings,
 };
 use sluice::profile::{Answer, AttributeId, AttributeValue, Intent, TopicId, WantedConsent};
 use sluice::reason::{Reason, ReasonCode};
-use sluice::run::{Decided, Outcome, Run, RunContact, RunId, RunOrder, Settled, Verdict};
+use sluice::run::{Decided, Outcome, Run, RunContact, RunId, RunOrder, Settled, Verdict, Wrote};
 use sluice::store::{PageCommit, Store};
 
 pub fn integration(id: &str) -> Integration {
@@ -29,6 +30,7 @@ pub fn integration(id: &str) -> Integration {
             keyspace: "com.apsis1.keyspaces.crm-id".to_owned(),
             private_network: false,
             requests_per_second: 100,
+            same_address: SameAddress::Leave,
         },
         default_country: Some("SE".to_owned()),
         conditions: Vec::new(),
@@ -37,6 +39,8 @@ pub fn integration(id: &str) -> Integration {
         time_zone: "Europe/Stockholm".to_owned(),
         sync: SyncSettings::default(),
         real_time: RealTime::default(),
+        brake: Default::default(),
+        story: StorySettings::default(),
         limits: BTreeMap::new(),
     }
 }
@@ -63,6 +67,7 @@ pub fn intent(contact: &str, text: &str) -> Intent {
             answer: Answer::Given(Some(at(1_700_000_000))),
         }],
         left_out: Vec::new(),
+        paused: Vec::new(),
         unwritten: None,
     }
 }
@@ -84,11 +89,13 @@ pub fn write_as(contact: &str, text: &str) -> Decided {
         contact: id(contact),
         modified_at: Some(at(1_700_000_100)),
         verdict: Verdict::Write(intent(contact, text)),
+        seen: None,
     }
 }
 
 pub fn settled_at_once(contact: &str, outcome: Outcome, code: Option<ReasonCode>) -> Decided {
-    Decided { contact: id(contact), modified_at: None, verdict: Verdict::Settled(outcome, code.map(reason)) }
+    let verdict = Verdict::Settled(outcome, code.map(reason));
+    Decided { contact: id(contact), modified_at: None, verdict, seen: None }
 }
 
 pub fn rejected(contact: &str) -> Decided {
@@ -96,8 +103,9 @@ pub fn rejected(contact: &str) -> Decided {
 }
 
 pub fn ended(contact: &str, outcome: Outcome) -> Settled {
-    let written = !matches!(outcome, Outcome::Excluded | Outcome::Rejected);
-    Settled { contact: id(contact), outcome, reason: None, written }
+    let is_written = !matches!(outcome, Outcome::Excluded | Outcome::Rejected);
+    let wrote = if is_written { Wrote::Intended } else { Wrote::AsBefore };
+    Settled { contact: id(contact), outcome, reason: None, wrote, steps: Vec::new() }
 }
 
 pub fn page(decided: Vec<Decided>, next: Option<&str>) -> PageCommit {

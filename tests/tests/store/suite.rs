@@ -213,7 +213,7 @@ fn known(state: ConsentType) -> KnownConsent {
 }
 
 pub fn found(contact: &str, existed: bool, consents: Vec<KnownConsent>) -> Found {
-    Found { contact: id(contact), existed, consents }
+    Found { contact: id(contact), existed, consents, attributes: None }
 }
 
 pub async fn what_was_found_is_remembered_once(store: &dyn Store) {

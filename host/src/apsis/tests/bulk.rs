@@ -8,7 +8,14 @@ use crate::profile::Intent;
 fn intent(key: &str, city: AttributeValue) -> Intent {
     let mut attributes = email(&format!("{key}@example.se"));
     attributes.insert(AttributeId("city".into()), city);
-    Intent { key: id(key), attributes, consents: Vec::new(), left_out: Vec::new(), unwritten: None }
+    Intent {
+        key: id(key),
+        attributes,
+        consents: Vec::new(),
+        left_out: Vec::new(),
+        paused: Vec::new(),
+        unwritten: None,
+    }
 }
 
 fn step(channel: Channel) -> ConsentStep {

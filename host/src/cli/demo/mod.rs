@@ -98,12 +98,7 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
         integration.id,
         integration.fields.len(),
         integration.consents.len(),
-        integration
-            .conditions
-            .iter()
-            .map(|row| format!("{} is {}", row.field, row.equals))
-            .collect::<Vec<_>>()
-            .join(" and ")
+        integration.conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
     ));
     let server = Server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.or_fail()?;
     let url = format!("http://{}", server.address);

@@ -11,7 +11,7 @@ use crate::apsis::{Client, Definitions, FoundValue};
 use crate::cli::{Opened, OrFail, Result, table};
 use crate::contact::{Channel, Contact, ContactId, Value};
 use crate::integration::Integration;
-use crate::profile::{Answer, Intent, WantedConsent};
+use crate::profile::{Answer, Intent, TopicId, WantedConsent};
 use crate::rules::Decision;
 use crate::sync::{Line, Patience, Validity};
 
@@ -27,6 +27,9 @@ pub struct Comparison {
     /// Who has no profile, another one than the rules want, or one and is gone from the CRM.
     pub different: Vec<ContactId>,
 }
+
+/// By channel and address: who refuses which topic.
+type Refusals = BTreeMap<(Channel, String), Vec<(ContactId, TopicId)>>;
 
 /// The two sides.
 pub struct Sides<'a> {
@@ -53,27 +56,73 @@ impl<'a> Sides<'a> {
         let mut profiles: BTreeMap<String, DumpedProfile> =
             sandbox.profiles().into_iter().map(of_id).collect();
         let mut found = Comparison::default();
-        let mut cursor = None;
-        loop {
-            let page = self.line.connection.scan(cursor.as_ref(), self.line.page_size).await.or_fail()?;
-            for contact in page.contacts {
-                found.contacts += 1;
-                let profile = profiles.remove(&contact.id.0);
-                match self.line.rules.decide(&contact) {
-                    Decision::Write(intent) if profile.is_some_and(|profile| fits(&intent, &profile)) => {
+        let contacts = self.contacts().await?;
+        let refusals = self.refusals(&contacts);
+        for contact in contacts {
+            found.contacts += 1;
+            let profile = profiles.remove(&contact.id.0);
+            match self.line.rules.decide(&contact, self.line.today()) {
+                Decision::Write(mut intent) => {
+                    self.be_strict(&mut intent, &contact, &refusals);
+                    if profile.is_some_and(|profile| fits(&intent, &profile)) {
                         found.equal += 1;
+                    } else {
+                        found.different.push(contact.id);
                     }
-                    Decision::Write(_) => found.different.push(contact.id),
-                    Decision::Excluded(_) | Decision::Rejected(_) => found.not_synced += 1,
                 }
-            }
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
+                Decision::Excluded(_) | Decision::Rejected(_) => found.not_synced += 1,
             }
         }
         found.different.extend(profiles.into_keys().map(ContactId));
         Ok(found)
+    }
+
+    async fn contacts(&self) -> Result<Vec<Contact>> {
+        let mut contacts = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.line.connection.scan(cursor.as_ref(), self.line.page_size).await.or_fail()?;
+            contacts.extend(page.contacts);
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(contacts);
+            }
+        }
+    }
+
+    fn addresses(&self, contact: &Contact) -> Vec<(Channel, String)> {
+        let rules = &self.line.rules;
+        let email = rules.email(contact).map(|address| (Channel::Email, address));
+        email.into_iter().chain(rules.mobile(contact).map(|address| (Channel::Sms, address))).collect()
+    }
+
+    /// Who refuses what, by address.
+    fn refusals(&self, contacts: &[Contact]) -> Refusals {
+        let mut refusals = Refusals::new();
+        for contact in contacts {
+            let refused = self.line.rules.consents(contact);
+            let refused = refused.iter().filter(|one| matches!(one.answer, Answer::Refused(_)));
+            for consent in refused {
+                for at in
+                    self.addresses(contact).into_iter().filter(|(channel, _)| *channel == consent.channel)
+                {
+                    refusals.entry(at).or_default().push((contact.id.clone(), consent.topic.clone()));
+                }
+            }
+        }
+        refusals
+    }
+
+    /// Of several contacts with one address the strictest answer holds.
+    fn be_strict(&self, intent: &mut Intent, contact: &Contact, refusals: &Refusals) {
+        for (channel, address) in self.addresses(contact) {
+            let by = refusals.get(&(channel, address)).map_or(&[][..], Vec::as_slice);
+            for consent in intent.consents.iter_mut().filter(|one| one.channel == channel) {
+                if by.iter().any(|(other, topic)| *other != contact.id && *topic == consent.topic) {
+                    consent.answer = Answer::Refused(None);
+                }
+            }
+        }
     }
 
     /// One profile that has consents of both kinds, row by row beside its contact.

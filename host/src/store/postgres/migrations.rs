@@ -11,7 +11,12 @@ use super::connection::{Place, TODO};
 use crate::store::StoreError;
 use crate::store::fault::{EngineFault, Fault};
 
-const STEPS: &[&str] = &[include_str!("migrations/0001_all.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_all.sql"),
+    include_str!("migrations/0002_consents.sql"),
+    include_str!("migrations/0003_why.sql"),
+    include_str!("migrations/0004_needs.sql"),
+];
 
 /// Held while the schema is changed: "sluice" in ASCII.
 const LOCK: i64 = 0x736c_7569_6365;

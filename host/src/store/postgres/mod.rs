@@ -132,6 +132,10 @@ impl Engine for Postgres {
         self.job(move |session| session.reading(&work)).await
     }
 
+    async fn clean(&self, tables: &'static [&'static str]) -> Result<(), StoreError> {
+        self.job(move |session| session.vacuum(tables)).await
+    }
+
     fn hints(&self) -> &broadcast::Sender<IntegrationId> {
         &self.hints
     }

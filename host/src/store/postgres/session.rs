@@ -130,6 +130,19 @@ impl Session {
         }
     }
 
+    /// Cleans tables of the rows that were deleted, however long that takes.
+    pub(super) fn vacuum(&mut self, tables: &[&str]) -> Result<(), Fault> {
+        let (runtime, open) = self.opened()?;
+        let on = On { runtime, open };
+        on.simple("SET statement_timeout = 0")?;
+        let cleaned = tables.iter().try_for_each(|table| {
+            let statement = format!("VACUUM {table}");
+            runtime.block_on(open.client.batch_execute(&statement)).map_err(Fault::from)
+        });
+        on.simple("RESET statement_timeout")?;
+        cleaned
+    }
+
     fn opened(&mut self) -> Result<(&Runtime, &Open), Fault> {
         if self.open.is_none() {
             let client = self.runtime.block_on(async {

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::values::{Moment, Stored, some_to_json, to_json};
-use super::{Row, Sql, deliveries, integrations, leases, params};
+use super::{Row, Sql, deliveries, integrations, leases, needs, params};
 use crate::change::{Cause, Change, ChangeOutcome, Decoded, DeliveryNumber};
-use crate::contact::{Discard, DiscardReason};
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::lane::Replay;
+use crate::need::{NeedCode, NewNeed};
+use crate::reason::ReasonCode;
 use crate::run::Outcome;
 use crate::store::StoreError;
 use crate::store::fault::Fault;
@@ -56,8 +57,9 @@ pub(super) fn commit_decoded(
                         ]
                         .to_vec(),
                     );
-                    if let Some(discard) = discard {
-                        need(sql, integration, discard, now)?;
+                    // It leaves data wrong until a full sync; a message about something else does not.
+                    if let Some(code) = discard.and_then(|it| NeedCode::of_discard(it.reason)) {
+                        needs::add(sql, integration, &NewNeed::of(code), now)?;
                     }
                 }
                 if said.iter().any(|change| change.contact().is_some()) {
@@ -105,23 +107,6 @@ fn says_nothing() -> Cause {
         subject: None,
         message: "The message says nothing that concerns a contact.".to_owned(),
     }
-}
-
-/// A record that could not be used leaves data wrong until a full sync; a message about something else does
-/// not.
-fn need(sql: &dyn Sql, integration: i64, discard: &Discard, now: Moment) -> Result<(), Fault> {
-    let message = match discard.reason {
-        DiscardReason::NotRelevant => return Ok(()),
-        DiscardReason::MissingPerson => "a consent came without its person",
-        DiscardReason::MissingConsentType => "a consent came without its type",
-        DiscardReason::Malformed => "a record came that could not be read",
-    };
-    sql.execute(
-        "INSERT INTO needs (integration, code, message, times, since, last) VALUES (?1, ?2, ?3, 1, ?4, ?4)
-         ON CONFLICT (integration, code) DO UPDATE SET times = needs.times + 1, last = excluded.last",
-        &params![integration, Cause::from(discard).code, message, now],
-    )?;
-    Ok(())
 }
 
 /// How a delivery ends.
@@ -172,7 +157,13 @@ fn end(
              forget_at = ?7 WHERE number = ?1",
         &each,
     )?;
-    Ok(())
+    let dead: Vec<&DeliveryEnd> = ended.iter().map(|(_, end)| end).filter(|end| end.dead).collect();
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let codes = dead.iter().filter_map(|end| Some(end.cause.as_ref()?.code.clone())).collect();
+    let need = NewNeed { times: dead.len() as u64, ..NewNeed::about(NeedCode::DeliveriesGivenUp, codes) };
+    needs::add(sql, integration, &need, now)
 }
 
 /// Ends those of these deliveries whose changes have all ended.
@@ -218,12 +209,15 @@ pub(super) fn replay(
     let numbers: Vec<DeliveryNumber> = match which {
         Replay::One(number) => {
             let row = sql.query_one(
-                "SELECT ended_at FROM deliveries WHERE integration = ?1 AND number = ?2",
+                "SELECT ended_at, cause_code FROM deliveries WHERE integration = ?1 AND number = ?2",
                 &params![integration, *number],
             )?;
             let mut row = row.ok_or_else(|| deliveries::unknown(id, *number))?;
             if row.take::<Option<Moment>>()?.is_none() {
                 return Err(StoreError::DeliveryOpen(*number).into());
+            }
+            if row.take::<Option<String>>()?.as_deref() == Some(ReasonCode::ContactForgotten.as_str()) {
+                return Err(StoreError::DeliveryEmptied(*number).into());
             }
             vec![*number]
         }

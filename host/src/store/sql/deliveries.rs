@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::values::{Moment, to_json};
-use super::{Row, Sql, integrations, params};
+use super::{Row, Sql, integrations, needs, params};
 use crate::change::{Arrival, Delivery, NewDelivery, Refused, Undecoded};
 use crate::integration::IntegrationId;
+use crate::need::{NeedCode, NewNeed};
 use crate::store::StoreError;
 use crate::store::fault::Fault;
 
@@ -61,9 +62,9 @@ pub(super) fn put(sql: &dyn Sql, deliveries: &[NewDelivery]) -> Result<Vec<Arriv
 }
 
 pub(super) fn count_refused(sql: &dyn Sql, counts: &[(IntegrationId, Refused, u64)]) -> Result<(), Fault> {
-    for (id, refused, count) in counts {
+    for (id, refused, times) in counts {
         let column = refused.as_str();
-        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        let count = i64::try_from(*times).unwrap_or(i64::MAX);
         sql.execute(
             &format!(
                 "UPDATE lanes SET {column} = {column} + ?2
@@ -71,6 +72,14 @@ pub(super) fn count_refused(sql: &dyn Sql, counts: &[(IntegrationId, Refused, u6
             ),
             &params![id, count],
         )?;
+        // What was turned away as forged was nothing that the CRM sent.
+        if *refused == Refused::Stale
+            && let Some(mut row) =
+                sql.query_one("SELECT number FROM integrations WHERE id = ?1", &params![id])?
+        {
+            let need = NewNeed { times: *times, ..NewNeed::of(NeedCode::DeliveriesTooOld) };
+            needs::add(sql, row.take()?, &need, Moment(Timestamp::now()))?;
+        }
     }
     Ok(())
 }

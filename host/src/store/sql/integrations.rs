@@ -5,10 +5,11 @@ use jiff::Timestamp;
 
 use super::leftovers::{self, Part};
 use super::values::{Moment, to_json};
-use super::{Sql, leases, params};
+use super::{Sql, leases, needs, params};
 use crate::hosting::Fence;
-use crate::integration::{Integration, IntegrationId};
+use crate::integration::{Integration, IntegrationId, needs_full_sync};
 use crate::lane::Standing;
+use crate::need::{NeedCode, NewNeed};
 use crate::run::RunId;
 use crate::store::StoreError;
 use crate::store::fault::Fault;
@@ -16,11 +17,14 @@ use crate::store::fault::Fault;
 /// `key`: the one to begin with, should the integration be new.
 pub(super) fn put(sql: &dyn Sql, integration: &Integration, key: &str) -> Result<(), Fault> {
     let id = &integration.id;
-    match lock(sql, id) {
-        Ok(known) => refuse_active(sql, id, known)?,
-        Err(Fault::Refused(StoreError::NoIntegration(_))) => {}
+    let needs = match lock(sql, id) {
+        Ok(known) => {
+            refuse_active(sql, id, known)?;
+            get(sql, id)?.map_or_else(Vec::new, |before| needs_full_sync(&before, integration))
+        }
+        Err(Fault::Refused(StoreError::NoIntegration(_))) => vec![NewNeed::of(NeedCode::NeverSynced)],
         Err(fault) => return Err(fault),
-    }
+    };
     let number: i64 = sql.value(
         "INSERT INTO integrations (id, definition) VALUES (?1, ?2)
          ON CONFLICT (id) DO UPDATE SET definition = excluded.definition, retiring = 0,
@@ -35,10 +39,19 @@ pub(super) fn put(sql: &dyn Sql, integration: &Integration, key: &str) -> Result
     )?;
     // What the lane waits for may be mended: it looks at once.
     sql.execute(
-        "INSERT INTO lanes (integration, daily_done, keep_for) VALUES (?1, ?2, ?3)
-         ON CONFLICT (integration) DO UPDATE SET keep_for = excluded.keep_for, pause = NULL",
-        &params![number, Moment(Timestamp::now()), i64::from(integration.real_time.keep_days) * DAY],
+        "INSERT INTO lanes (integration, daily_done, keep_for, story_for) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (integration) DO UPDATE SET keep_for = excluded.keep_for, story_for = excluded.story_for,
+             pause = NULL, hold = NULL",
+        &params![
+            number,
+            Moment(Timestamp::now()),
+            i64::from(integration.real_time.keep_days) * DAY,
+            i64::from(integration.story.keep_days) * DAY,
+        ],
     )?;
+    for need in needs {
+        needs::add(sql, number, &need, Moment(Timestamp::now()))?;
+    }
     sql.notify(id)
 }
 
@@ -179,7 +192,7 @@ pub(super) fn delete(sql: &dyn Sql, id: &IntegrationId) -> Result<(), Fault> {
     for part in Part::OF_INTEGRATION {
         leftovers::add(sql, part, number)?;
     }
-    for table in ["runs", "webhooks", "lanes", "needs", "leases"] {
+    for table in ["runs", "webhooks", "lanes", "needs", "leases", "forgotten"] {
         sql.execute(&format!("DELETE FROM {table} WHERE integration = ?1"), &params![number])?;
     }
     sql.execute("DELETE FROM integrations WHERE number = ?1", &params![number])?;

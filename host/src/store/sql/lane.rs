@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::values::{Moment, Stored, list, some_to_json, to_json};
-use super::{Param, Row, Sql, changes, integrations, leases, ledger, params, stage};
+use super::{
+    Param, Row, Sql, brakes, changes, forgetting, integrations, leases, ledger, params, seen, stage,
+};
+use crate::brake::Effect;
 use crate::change::{
     Cause, ChangeNumber, ChangeOutcome, ContactEnd, DeliveryNumber, LaneEnd, OpenChange, Taken, Waiting,
     Written,
@@ -15,7 +18,7 @@ use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::lane::{LaneRecord, Pause};
 use crate::profile::Intent;
-use crate::run::{Outcome, Phase};
+use crate::run::{Outcome, Phase, RunKind};
 use crate::store::fault::Fault;
 use crate::store::{Newcomer, StoreError};
 
@@ -105,7 +108,12 @@ fn kept(
     rows.into_iter().map(|mut row| Ok((row.take()?, row.json()?))).collect()
 }
 
-pub(super) fn begin_writes(sql: &dyn Sql, fence: &Fence, intents: &[Intent]) -> Result<(), Fault> {
+pub(super) fn begin_writes(
+    sql: &dyn Sql,
+    fence: &Fence,
+    intents: &[Intent],
+    effects: &[(ContactId, Effect)],
+) -> Result<(), Fault> {
     let integration = leases::hold(sql, fence)?;
     if let Some(run) = integrations::gate(sql, integration)? {
         return Err(StoreError::GateClosed { integration: fence.integration.clone(), run }.into());
@@ -117,7 +125,7 @@ pub(super) fn begin_writes(sql: &dyn Sql, fence: &Fence, intents: &[Intent]) -> 
          WHERE NOT EXISTS (SELECT 1 FROM lane_attempts WHERE integration = ?1 AND contact = ?2 AND intent = ?3)",
         &each,
     )?;
-    Ok(())
+    brakes::note_effects(sql, integration, effects, Timestamp::now())
 }
 
 pub(super) fn note_absent(sql: &dyn Sql, fence: &Fence, contact: &ContactId) -> Result<(), Fault> {
@@ -155,8 +163,13 @@ pub(super) fn settle(sql: &dyn Sql, fence: &Fence, ends: &[LaneEnd]) -> Result<(
     put_off(sql, integration, ends)?;
     let ended: Vec<&LaneEnd> =
         ends.iter().filter(|end| !matches!(end.end, ContactEnd::Again { .. })).collect();
-    let deliveries = end_changes(sql, integration, &ended, now)?;
+    let mut deliveries = end_changes(sql, integration, &ended, now)?;
     learn(sql, integration, &ended, now)?;
+    seen::put(sql, integration, ends.iter().filter_map(|end| end.seen.as_deref()), now.0)?;
+    seen::of_lane(sql, integration, ends, now.0)?;
+    for end in ended.iter().filter(|end| matches!(end.end, ContactEnd::Forgotten)) {
+        deliveries.extend(forgetting::end_open(sql, integration, &end.contact)?.deliveries);
+    }
     let each: Vec<_> = ended.iter().map(|end| params![integration, &end.contact].to_vec()).collect();
     let open = "integration = ?1 AND contact = ?2 AND outcome IS NULL";
     sql.execute_each(
@@ -178,7 +191,7 @@ pub(super) fn settle(sql: &dyn Sql, fence: &Fence, ends: &[LaneEnd]) -> Result<(
 
 fn put_off(sql: &dyn Sql, integration: i64, ends: &[LaneEnd]) -> Result<(), Fault> {
     let each = ends.iter().filter_map(|end| match &end.end {
-        ContactEnd::Again { due, cause, counts } => Some(to_json(cause).map(|cause| {
+        ContactEnd::Again { due, cause, counts, .. } => Some(to_json(cause).map(|cause| {
             params![integration, &end.contact, Moment(*due), cause, i64::from(*counts)].to_vec()
         })),
         _ => None,
@@ -201,17 +214,14 @@ fn end_changes(
 ) -> Result<BTreeSet<DeliveryNumber>, Fault> {
     let (mut first, mut rest, mut dead_too) = (Vec::new(), Vec::new(), Vec::new());
     for end in ended {
-        let (by, outcome, dead, cause, steps): (ChangeNumber, _, _, Option<&Cause>, _) = match &end.end {
-            ContactEnd::Ended(ended) => {
-                (ended.by, ended.outcome, false, ended.cause.as_ref(), to_json(&ended.steps)?)
+        let (by, outcome, dead, cause): (ChangeNumber, _, _, Option<&Cause>) = match &end.end {
+            ContactEnd::Ended(ended) => (ended.by, ended.outcome, false, ended.cause.as_ref()),
+            ContactEnd::Dead(cause, _) => {
+                (end.up_to, ChangeOutcome::Contact(Outcome::Rejected), true, Some(cause))
             }
-            ContactEnd::Dead(cause, steps) => {
-                let rejected = ChangeOutcome::Contact(Outcome::Rejected);
-                (end.up_to, rejected, true, Some(cause), to_json(steps)?)
-            }
-            ContactEnd::Again { .. } => continue,
+            ContactEnd::Again { .. } | ContactEnd::Forgotten => continue,
         };
-        first.push(params![by, Stored(outcome), dead, some_to_json(cause)?, steps, now].to_vec());
+        first.push(params![by, Stored(outcome), dead, some_to_json(cause)?, now].to_vec());
         if dead {
             // Nothing of any of them took effect.
             let cause = some_to_json(cause)?;
@@ -223,7 +233,7 @@ fn end_changes(
     }
     // What it says is personal data, and the delivery has it, too.
     let by = sql.query_each(
-        "UPDATE changes SET outcome = ?2, dead = ?3, cause = ?4, steps = ?5, ended_at = ?6, change = NULL
+        "UPDATE changes SET outcome = ?2, dead = ?3, cause = ?4, ended_at = ?5, change = NULL
          WHERE number = ?1 AND outcome IS NULL RETURNING delivery",
         &first,
     )?;
@@ -317,9 +327,9 @@ pub(super) fn record(sql: &dyn Sql, id: &IntegrationId) -> Result<LaneRecord, Fa
     let integration = integrations::number(sql, id)?;
     let row = sql.query_one(
         "SELECT pause, daily_done,
-             (SELECT max(accepted_at) FROM runs WHERE runs.integration = ?1 AND phase = ?2)
+             (SELECT max(accepted_at) FROM runs WHERE runs.integration = ?1 AND phase = ?2 AND kind <> ?3)
          FROM lanes WHERE integration = ?1",
-        &params![integration, Stored(Phase::Completed)],
+        &params![integration, Stored(Phase::Completed), Stored(RunKind::DryRun)],
     )?;
     let Some(mut row) = row else { return Ok(LaneRecord::default()) };
     Ok(LaneRecord {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::values::{Moment, Stored, list, some_to_json};
+use super::values::{Count, Moment, Stored, list, some_to_json};
 use super::{Param, Row, Sql, integrations, params};
 use crate::change::{Learnt, Written};
 use crate::contact::ContactId;
@@ -18,9 +18,19 @@ pub(super) struct Entry<'a> {
     pub(super) contact: &'a ContactId,
     pub(super) outcome: Outcome,
     pub(super) reason: Option<&'a Reason>,
-    /// The JSON of the intent that was written now; none leaves what was written before.
-    pub(super) written: Option<&'a str>,
+    /// What APSIS One has of it.
+    pub(super) written: Kept<'a>,
     pub(super) modified_at: Option<Moment>,
+}
+
+/// What APSIS One has of a contact.
+pub(super) enum Kept<'a> {
+    /// What it had before.
+    AsBefore,
+    /// This intent, as JSON.
+    Now(&'a str),
+    /// No profile.
+    Nothing,
 }
 
 pub(super) fn put<'a>(
@@ -36,10 +46,14 @@ pub(super) fn put<'a>(
             entry.contact,
             Stored(entry.outcome),
             some_to_json(entry.reason)?,
-            entry.written,
+            match entry.written {
+                Kept::Now(intent) => Some(intent),
+                Kept::AsBefore | Kept::Nothing => None,
+            },
             entry.modified_at,
             run,
             Moment(now),
+            matches!(entry.written, Kept::AsBefore),
         ]
         .to_vec())
     });
@@ -48,7 +62,8 @@ pub(super) fn put<'a>(
         "INSERT INTO ledger (integration, contact, outcome, reason, written, modified_at, run, at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (integration, contact) DO UPDATE SET outcome = excluded.outcome,
-             reason = excluded.reason, written = coalesce(excluded.written, ledger.written),
+             reason = excluded.reason,
+             written = CASE WHEN ?9 = 1 THEN ledger.written ELSE excluded.written END,
              modified_at = excluded.modified_at, deleted_at = NULL, run = excluded.run, at = excluded.at",
         &each,
     )?;
@@ -95,6 +110,15 @@ pub(super) fn learn<'a>(
         &each,
     )?;
     Ok(())
+}
+
+/// How many profiles were written and are believed to be there.
+pub(super) fn profiles(sql: &dyn Sql, integration: &IntegrationId) -> Result<u64, Fault> {
+    let Count(count) = sql.value(
+        "SELECT count(*) FROM ledger WHERE integration = ?1 AND written IS NOT NULL",
+        &params![integrations::number(sql, integration)?],
+    )?;
+    Ok(count)
 }
 
 pub(super) fn get(

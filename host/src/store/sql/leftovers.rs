@@ -1,11 +1,14 @@
 //! Rows that nothing shows any more are marked in one step and deleted a few at a time between
 //! commands, so that ending a run or dropping an old one keeps nobody waiting.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::values::{Moment, Stored, Word};
-use super::{Sql, params};
+use super::{Sql, params, seen};
 use crate::store::fault::Fault;
+
+/// What the lane did is counted for an hour.
+const KEEP_EFFECTS: SignedDuration = SignedDuration::from_hours(2);
 
 /// Rows deleted in one transaction.
 const AT_ONCE: u32 = 1_000;
@@ -23,22 +26,58 @@ pub(super) enum Part {
     Waiting,
     LaneAttempts,
     Newcomers,
+    Addresses,
+    Moves,
+    LaneEffects,
+    DryAddresses,
+    Doubts,
+    Seen,
+    Stories,
 }
 
 impl Part {
     /// What a run has.
-    pub(super) const OF_RUN: [Self; 4] = [Self::Stage, Self::Contacts, Self::Discards, Self::Batches];
+    pub(super) const OF_RUN: [Self; 5] =
+        [Self::Stage, Self::Contacts, Self::Discards, Self::Batches, Self::DryAddresses];
     /// What an integration has beside its runs.
-    pub(super) const OF_INTEGRATION: [Self; 6] =
-        [Self::Ledger, Self::Deliveries, Self::Changes, Self::Waiting, Self::LaneAttempts, Self::Newcomers];
+    pub(super) const OF_INTEGRATION: [Self; 12] = [
+        Self::Ledger,
+        Self::Deliveries,
+        Self::Changes,
+        Self::Waiting,
+        Self::LaneAttempts,
+        Self::Newcomers,
+        Self::Addresses,
+        Self::Moves,
+        Self::LaneEffects,
+        Self::Doubts,
+        Self::Seen,
+        Self::Stories,
+    ];
+
+    fn table(self) -> &'static str {
+        match self {
+            Self::DryAddresses => Self::Addresses.word(),
+            part => part.word(),
+        }
+    }
 
     /// The table's owner and what tells its rows apart.
     fn columns(self) -> (&'static str, &'static str) {
         match self {
             Self::Stage | Self::Discards | Self::Batches => ("run", "number"),
             Self::Contacts => ("run", "contact"),
-            Self::Ledger | Self::Deliveries | Self::Changes | Self::LaneAttempts => ("integration", "number"),
-            Self::Waiting | Self::Newcomers => ("integration", "contact"),
+            Self::Ledger
+            | Self::Deliveries
+            | Self::Changes
+            | Self::LaneAttempts
+            | Self::Addresses
+            | Self::Moves
+            | Self::LaneEffects => ("integration", "number"),
+            Self::DryAddresses => ("scope", "number"),
+            Self::Waiting | Self::Newcomers | Self::Doubts | Self::Seen | Self::Stories => {
+                ("integration", "contact")
+            }
         }
     }
 }
@@ -55,6 +94,13 @@ impl Word for Part {
         Self::Waiting,
         Self::LaneAttempts,
         Self::Newcomers,
+        Self::Addresses,
+        Self::Moves,
+        Self::LaneEffects,
+        Self::DryAddresses,
+        Self::Doubts,
+        Self::Seen,
+        Self::Stories,
     ];
     fn word(self) -> &'static str {
         match self {
@@ -68,6 +114,13 @@ impl Word for Part {
             Self::Waiting => "waiting",
             Self::LaneAttempts => "lane_attempts",
             Self::Newcomers => "newcomers",
+            Self::Addresses => "addresses",
+            Self::Moves => "moves",
+            Self::LaneEffects => "lane_effects",
+            Self::DryAddresses => "dry_addresses",
+            Self::Doubts => "doubts",
+            Self::Seen => "seen",
+            Self::Stories => "stories",
         }
     }
 }
@@ -90,11 +143,12 @@ pub(super) fn sweep(sql: &dyn Sql, now: Timestamp) -> Result<bool, Fault> {
         sweep_part(sql, part, owner)?;
         return Ok(true);
     }
-    forget_deliveries(sql, now)
+    let told = seen::sweep(sql, now, AT_ONCE)?;
+    Ok(forget_deliveries(sql, now)? || told)
 }
 
 fn sweep_part(sql: &dyn Sql, part: Part, owner: i64) -> Result<(), Fault> {
-    let (table, (of, key)) = (part.word(), part.columns());
+    let (table, (of, key)) = (part.table(), part.columns());
     let deleted = sql.execute(
         &format!(
             "DELETE FROM {table} WHERE {of} = ?1
@@ -121,5 +175,9 @@ fn forget_deliveries(sql: &dyn Sql, now: Timestamp) -> Result<bool, Fault> {
         .map(|mut row| Ok(params![row.take::<i64>()?].to_vec()))
         .collect::<Result<_, Fault>>()?;
     sql.execute_each("DELETE FROM changes WHERE delivery = ?1", &each)?;
-    Ok(!each.is_empty())
+    let effects = sql.execute(
+        "DELETE FROM lane_effects WHERE number IN (SELECT number FROM lane_effects WHERE at <= ?1 LIMIT ?2)",
+        &params![Moment(now.checked_sub(KEEP_EFFECTS).unwrap_or(now)), AT_ONCE],
+    )?;
+    Ok(!each.is_empty() || effects > 0)
 }

@@ -1,11 +1,11 @@
 //! What came of deliveries, for people to see.
 
 use super::values::{Count, Moment, Stored};
-use super::{Param, Row, Sql, deliveries, integrations, params, webhooks};
+use super::{Param, Row, Sql, deliveries, integrations, needs, params, seen, webhooks};
 use crate::change::{Cause, ChangeOutcome, Delivery, DeliveryNumber};
 use crate::contact::ContactId;
 use crate::integration::IntegrationId;
-use crate::lane::{CauseCount, ChangeRecord, DeliveryFilter, DeliveryLine, DeliveryRecord, LaneStatus, Need};
+use crate::lane::{CauseCount, ChangeRecord, DeliveryFilter, DeliveryLine, DeliveryRecord, LaneStatus};
 use crate::store::fault::Fault;
 
 const LINE: &str = "number, id, arrived_at, decoded, attempts, outcome, dead, cause, ended_at";
@@ -86,7 +86,8 @@ pub(super) fn delivery(
         &params![integration, number],
     )?;
     let mut row = row.ok_or_else(|| deliveries::unknown(id, number))?;
-    let rows = sql.query(&format!("{CHANGES} WHERE delivery = ?1 ORDER BY number"), &params![number])?;
+    let rows =
+        sql.query(&format!("{CHANGES} WHERE delivery = ?1 ORDER BY changes.number"), &params![number])?;
     Ok(DeliveryRecord {
         integration: id.clone(),
         line: line(&mut row)?,
@@ -95,11 +96,15 @@ pub(super) fn delivery(
     })
 }
 
-/// Changes; those that are open with what their contact waits for.
-const CHANGES: &str = "SELECT number, delivery, arrived_at, changes.contact, kind, outcome,
+/// Changes, with their story; those that are open with what their contact waits for. `steps`: as an older program
+/// kept them.
+const CHANGES: &str = "SELECT changes.number, delivery, arrived_at, changes.contact, changes.kind, changes.outcome, dead,
         coalesce(changes.cause, waiting.cause), coalesce(waiting.attempts, 0), nullif(waiting.due, 0), superseded_by,
-        steps, ended_at
-    FROM changes LEFT JOIN waiting ON outcome IS NULL AND waiting.integration = changes.integration
+        steps, stories.told, ended_at
+    FROM changes LEFT JOIN stories ON stories.integration = changes.integration
+        AND stories.contact = changes.contact AND stories.kind = 'change' AND stories.number = changes.number
+        AND part = 0
+    LEFT JOIN waiting ON changes.outcome IS NULL AND waiting.integration = changes.integration
         AND waiting.contact = changes.contact";
 
 fn change(mut row: Row) -> Result<ChangeRecord, Fault> {
@@ -110,11 +115,15 @@ fn change(mut row: Row) -> Result<ChangeRecord, Fault> {
         contact: row.take()?,
         kind: row.take()?,
         outcome: row.take::<Option<Stored<ChangeOutcome>>>()?.map(|stored| stored.0),
+        dead: row.take()?,
         cause: row.some_json()?,
         attempts: row.take()?,
         due: row.take::<Option<Moment>>()?.map(|moment| moment.0),
         superseded_by: row.take()?,
-        steps: row.some_json()?.unwrap_or_default(),
+        steps: match (row.some_json()?, row.take::<Option<Vec<u8>>>()?) {
+            (_, Some(told)) => seen::steps(&told)?,
+            (steps, None) => steps.unwrap_or_default(),
+        },
         ended_at: row.take::<Option<Moment>>()?.map(|moment| moment.0),
     })
 }
@@ -128,7 +137,7 @@ pub(super) fn changes_of(
     let integration = integrations::number(sql, id)?;
     let rows = sql.query(
         &format!(
-            "{CHANGES} WHERE changes.integration = ?1 AND changes.contact = ?2 ORDER BY number DESC LIMIT ?3"
+            "{CHANGES} WHERE changes.integration = ?1 AND changes.contact = ?2 ORDER BY changes.number DESC LIMIT ?3"
         ),
         &params![integration, contact, limit],
     )?;
@@ -184,18 +193,6 @@ pub(super) fn status(sql: &dyn Sql, id: &IntegrationId) -> Result<LaneStatus, Fa
             .map(|mut row| row.take::<Moment>())
             .transpose()?,
     };
-    let needs = sql.query(
-        "SELECT code, message, times, since FROM needs WHERE integration = ?1 ORDER BY since",
-        &of_it,
-    )?;
-    let need = |mut row: Row| {
-        Ok(Need {
-            code: row.take()?,
-            message: row.take()?,
-            times: row.take::<Count>()?.0,
-            since: row.take::<Moment>()?.0,
-        })
-    };
     Ok(LaneStatus {
         integration: id.clone(),
         enabled: row.take()?,
@@ -213,6 +210,6 @@ pub(super) fn status(sql: &dyn Sql, id: &IntegrationId) -> Result<LaneStatus, Fa
         )?,
         newcomers: count("SELECT count(*) FROM newcomers WHERE integration = ?1")?,
         webhook: webhooks::get(sql, id)?,
-        needs: needs.into_iter().map(need).collect::<Result<_, Fault>>()?,
+        needs: needs::all(sql, integration)?,
     })
 }

@@ -6,9 +6,13 @@
 //! `LIST(?n)` is a list that was given as one parameter; a comment that begins with `/*pg ` holds what only
 //! PostgreSQL needs, such as a row's lock (SQLite has one writer at a time and needs none).
 
+mod addresses;
 mod batches;
+mod brakes;
 mod changes;
 mod deliveries;
+mod doubts;
+mod forgetting;
 mod glue;
 mod integrations;
 mod lane;
@@ -16,9 +20,12 @@ mod leases;
 mod ledger;
 mod leftovers;
 mod listing;
+mod moves;
+mod needs;
 mod pages;
 mod results;
 mod runs;
+mod seen;
 mod stage;
 mod values;
 mod webhooks;
@@ -152,6 +159,9 @@ pub trait Engine: Send + Sync + 'static {
     where
         T: Send + 'static,
         W: Fn(&dyn Sql) -> Result<T, Fault> + Send + 'static;
+
+    /// Sees to it that nothing of rows that were deleted from these tables is left in the database's files.
+    fn clean(&self, tables: &'static [&'static str]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Where hints are told.
     fn hints(&self) -> &broadcast::Sender<IntegrationId>;

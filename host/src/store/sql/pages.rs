@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::ledger::{self, Entry};
+use super::ledger::{self, Entry, Kept};
 use super::values::{Moment, Stored, list, some_to_json, to_json};
-use super::{Param, Sql, lane, params, runs, stage};
+use super::{Param, Sql, lane, params, runs, seen, stage};
 use crate::contact::ContactId;
 use crate::hosting::Fence;
 use crate::profile::Intent;
-use crate::reason::Reason;
+use crate::reason::{Reason, ReasonCode};
 use crate::run::{Counters, Decided, Outcome, RunId, Verdict};
 use crate::store::PageCommit;
 use crate::store::fault::Fault;
@@ -51,15 +51,24 @@ pub(super) fn commit(sql: &dyn Sql, fence: &Fence, id: RunId, page: &PageCommit)
     )?;
     stage::put(sql, id, &staged)?;
     stage::remove(sql, id, settled.iter().map(|(decided, ..)| &decided.contact))?;
-    lane::forget_newcomers(sql, run.integration, settled.iter().map(|(decided, ..)| &decided.contact))?;
-    let entries = settled.iter().map(|(decided, outcome, reason)| Entry {
+    // Of whoever was forgotten nothing is known.
+    let is_known =
+        |reason: Option<&Reason>| reason.is_none_or(|why| why.code != ReasonCode::ContactForgotten);
+    let known = settled.iter().filter(|(.., reason)| is_known(*reason));
+    let entries = known.map(|(decided, outcome, reason)| Entry {
         contact: &decided.contact,
         outcome: *outcome,
         reason: *reason,
-        written: None,
+        written: Kept::AsBefore,
         modified_at: decided.modified_at.map(Moment),
     });
-    ledger::put(sql, run.integration, Some(id), entries, Timestamp::now())?;
+    if run.is_real() {
+        let now = Timestamp::now();
+        lane::forget_newcomers(sql, run.integration, settled.iter().map(|(decided, ..)| &decided.contact))?;
+        ledger::put(sql, run.integration, Some(id), entries, now)?;
+        let seen = decided.values().filter_map(|decided| decided.seen.as_deref());
+        seen::put(sql, run.integration, seen, now)?;
+    }
 
     let discards = page.discarded.iter().map(|discard| Ok(params![id, to_json(discard)?].to_vec()));
     let discards: Vec<_> = discards.collect::<Result<_, Fault>>()?;

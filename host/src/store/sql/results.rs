@@ -1,10 +1,12 @@
 //! What a run came to, contact by contact. Runs whose details are dropped show none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::values::{Count, Stored};
-use super::{Row, Sql, integrations, params, runs};
+use super::values::{Count, Stored, list, to_json};
+use super::{Param, Row, Sql, integrations, params, runs};
 use crate::contact::{ContactId, Discard};
+use crate::difference::Difference;
+use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::reason::Reason;
 use crate::run::{Outcome, Run, RunContact, RunId};
@@ -45,6 +47,65 @@ fn from_row(mut row: Row) -> Result<RunContact, Fault> {
         outcome: row.take::<Option<Stored<Outcome>>>()?.map(|stored| stored.0),
         reason: row.some_json()?,
     })
+}
+
+/// What the run made of these contacts.
+pub(super) fn of(
+    sql: &dyn Sql,
+    run: RunId,
+    contacts: &[ContactId],
+) -> Result<HashMap<ContactId, RunContact>, Fault> {
+    let rows = sql.query(
+        "SELECT contact, outcome, reason FROM run_contacts WHERE run = ?1 AND contact IN LIST(?2)",
+        &[Param::from(run), list(contacts)],
+    )?;
+    rows.into_iter().map(|row| from_row(row).map(|found| (found.contact.clone(), found))).collect()
+}
+
+pub(super) fn note_difference(
+    sql: &dyn Sql,
+    fence: &Fence,
+    id: RunId,
+    contact: &ContactId,
+    difference: &Difference,
+) -> Result<(), Fault> {
+    runs::active(sql, fence, id)?;
+    sql.execute(
+        "UPDATE run_contacts SET difference = ?3 WHERE run = ?1 AND contact = ?2",
+        &params![id, contact, to_json(difference)?],
+    )?;
+    Ok(())
+}
+
+pub(super) fn differences(
+    sql: &dyn Sql,
+    run: RunId,
+    after: Option<&ContactId>,
+    limit: u32,
+) -> Result<Vec<(RunContact, Difference)>, Fault> {
+    let mut params = params![run, limit].to_vec();
+    let mut bound = "";
+    if let Some(after) = after {
+        params.push(after.into());
+        bound = " AND contact > ?3";
+    }
+    let rows = sql.query(
+        &format!(
+            "SELECT contact, outcome, reason, difference FROM run_contacts
+             WHERE run = (SELECT id FROM runs WHERE id = ?1 AND details_kept = 1) AND difference IS NOT NULL{bound}
+             ORDER BY contact LIMIT ?2"
+        ),
+        &params,
+    )?;
+    let read = |mut row: Row| {
+        let of = RunContact {
+            contact: row.take()?,
+            outcome: row.take::<Option<Stored<Outcome>>>()?.map(|stored| stored.0),
+            reason: row.some_json()?,
+        };
+        Ok((of, row.json()?))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 pub(super) fn reasons(sql: &dyn Sql, run: RunId) -> Result<Vec<(Outcome, String, u64)>, Fault> {

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::leftovers::{self, Part};
 use super::values::{Count, Moment, Stored, some_to_json};
-use super::{Row, Sql, integrations, leases, params, stage};
+use super::{Row, Sql, integrations, leases, needs, params, stage};
 use crate::contact::Cursor;
 use crate::error::Failure;
 use crate::hosting::Fence;
-use crate::integration::IntegrationId;
+use crate::integration::{Integration, IntegrationId};
 use crate::run::{Counters, Outcome, Phase, Run, RunId, RunKind, RunOrder};
 use crate::store::fault::Fault;
 use crate::store::{RunEnd, StoreError};
@@ -17,7 +17,7 @@ use crate::store::{RunEnd, StoreError};
 const DETAILED_RUNS: u32 = 10;
 
 pub(super) const SELECT: &str = "SELECT runs.id, integrations.id, kind, forced, phase, cursor, read_to_end,
-    total, cancel_requested, accepted_at, ended_at, failure,
+    total, cancel_requested, accepted_at, ended_at, failure, hold, approved,
     read, created, updated, unchanged, excluded, rejected, deleted, discarded
     FROM runs JOIN integrations ON integrations.number = runs.integration";
 
@@ -35,6 +35,8 @@ pub(super) fn from_row(mut row: Row) -> Result<Run, Fault> {
         accepted_at: row.take::<Moment>()?.0,
         ended_at: row.take::<Option<Moment>>()?.map(|moment| moment.0),
         failure: row.some_json()?,
+        hold: row.some_json()?,
+        approved: row.take()?,
         counters: counters(&mut row)?,
     })
 }
@@ -74,26 +76,34 @@ pub(super) fn active_of(sql: &dyn Sql, integration: &IntegrationId) -> Result<Op
     row.map(from_row).transpose()
 }
 
-pub(super) fn accept(sql: &dyn Sql, id: &IntegrationId, order: RunOrder) -> Result<Run, Fault> {
+pub(super) fn accept(sql: &dyn Sql, id: &IntegrationId, order: &RunOrder) -> Result<Run, Fault> {
     // Whoever is about to write for the lane comes before this, and is waited for; or after it, and is
     // refused.
     let integration = integrations::lock(sql, id)?;
     integrations::refuse_active(sql, id, integration)?;
     integrations::refuse_retiring(sql, id, integration)?;
-    let (kind, forced) = match order {
-        RunOrder::FullSync { forced } => (RunKind::FullSync, forced),
+    let (kind, forced, trial) = match order {
+        RunOrder::FullSync { forced } => (RunKind::FullSync, *forced, None),
         RunOrder::Daily { due } => {
             sql.execute(
                 "UPDATE lanes SET daily_done = ?2 WHERE integration = ?1",
-                &params![integration, Moment(due)],
+                &params![integration, Moment(*due)],
             )?;
-            (RunKind::Daily, false)
+            (RunKind::Daily, false, None)
         }
+        RunOrder::DryRun { forced, trial } => (RunKind::DryRun, *forced, trial.as_deref()),
     };
     let run = sql.value(
-        "INSERT INTO runs (integration, kind, forced, phase, accepted_at) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO runs (integration, kind, forced, phase, accepted_at, trial) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          RETURNING id",
-        &params![integration, Stored(kind), forced, Stored(Phase::Accepted), Moment(Timestamp::now())],
+        &params![
+            integration,
+            Stored(kind),
+            forced,
+            Stored(Phase::Accepted),
+            Moment(Timestamp::now()),
+            some_to_json(trial)?,
+        ],
     )?;
     drop_old_details(sql, integration)?;
     sql.notify(id)?;
@@ -123,14 +133,22 @@ pub(super) struct Active {
     /// The number of its integration.
     pub(super) integration: i64,
     pub(super) phase: Phase,
+    pub(super) kind: RunKind,
     pub(super) counters: Counters,
+}
+
+impl Active {
+    /// Whether what it finds may be taken for known.
+    pub(super) fn is_real(&self) -> bool {
+        self.kind != RunKind::DryRun
+    }
 }
 
 /// The run, if it has not ended and the lease on its integration is held.
 pub(super) fn active(sql: &dyn Sql, fence: &Fence, id: RunId) -> Result<Active, Fault> {
     let integration = leases::hold(sql, fence)?;
     let row = sql.query_one(
-        "SELECT ended_at, phase, read, created, updated, unchanged, excluded, rejected, deleted, discarded
+        "SELECT ended_at, phase, kind, read, created, updated, unchanged, excluded, rejected, deleted, discarded
          FROM runs WHERE id = ?1 AND integration = ?2",
         &params![id, integration],
     )?;
@@ -139,7 +157,8 @@ pub(super) fn active(sql: &dyn Sql, fence: &Fence, id: RunId) -> Result<Active, 
         return Err(StoreError::RunEnded(id).into());
     }
     let phase = row.take::<Stored<Phase>>()?.0;
-    Ok(Active { id, integration, phase, counters: counters(&mut row)? })
+    let kind = row.take::<Stored<RunKind>>()?.0;
+    Ok(Active { id, integration, phase, kind, counters: counters(&mut row)? })
 }
 
 pub(super) fn store_counters(sql: &dyn Sql, id: RunId, counters: &Counters) -> Result<(), Fault> {
@@ -218,17 +237,21 @@ pub(super) fn end(sql: &dyn Sql, fence: &Fence, id: RunId, end: &RunEnd) -> Resu
         "UPDATE runs SET phase = ?2, failure = ?3, ended_at = ?4 WHERE id = ?1",
         &params![id, Stored(phase), some_to_json(failure.as_ref())?, Moment(Timestamp::now())],
     )?;
-    let wrote = phase == Phase::Completed || Phase::WRITING.contains(&run.phase);
-    stage::end(sql, &run, wrote)?;
-    let run = get(sql, id)?;
-    if (run.phase, run.kind) == (Phase::Completed, RunKind::FullSync) {
-        // What came up while it read may have come after the page that it is about.
-        sql.execute(
-            "DELETE FROM needs WHERE integration = (SELECT integration FROM runs WHERE id = ?1) AND last < ?2",
-            &params![id, Moment(run.accepted_at)],
-        )?;
+    let had_begun = run.is_real() && Phase::WRITING.contains(&run.phase);
+    stage::end(sql, &run, run.is_real() && phase == Phase::Completed || had_begun)?;
+    let integration = run.integration;
+    let is_real = run.is_real();
+    if !is_real {
+        leftovers::add(sql, Part::DryAddresses, run.id.0)?;
     }
+    let run = get(sql, id)?;
+    needs::after(sql, integration, &run, had_begun)?;
     Ok(run)
+}
+
+pub(super) fn trial(sql: &dyn Sql, id: RunId) -> Result<Option<Integration>, Fault> {
+    let row = sql.query_one("SELECT trial FROM runs WHERE id = ?1", &params![id])?;
+    row.map_or(Err(StoreError::NoRun(id).into()), |mut row| row.some_json())
 }
 
 /// What does not add up, in words: the counters among themselves, or against the outcomes counted anew.

@@ -5,23 +5,23 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::ledger::{self, Entry};
+use super::ledger::{self, Entry, Kept};
 use super::leftovers::{self, Part};
 use super::runs::Active;
-use super::values::{Count, Moment, list, to_json};
-use super::{Param, Row, Sql, integrations, lane, pages, params, runs};
+use super::values::{Count, Moment, list, some_to_json, to_json};
+use super::{Param, Row, Sql, doubts, integrations, lane, pages, params, runs, seen};
 use crate::contact::ContactId;
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::profile::{Intent, KnownConsent};
-use crate::run::{Counters, Decided, RunId, Settled, Staged};
+use crate::run::{Counters, Decided, RunId, Settled, Staged, Wrote};
 use crate::store::Found;
 use crate::store::fault::Fault;
 
 /// Of a run that has ended nothing is staged any more, though its rows may not be deleted yet.
 const SELECT: &str =
     "SELECT stage.contact, stage.intent, stage.existed, stage.known_consents, ledger.written,
-    CASE WHEN stage.number <= runs.absent_up_to THEN 1 ELSE 0 END, runs.integration
+    CASE WHEN stage.number <= runs.absent_up_to THEN 1 ELSE 0 END, stage.found, runs.integration
     FROM stage JOIN runs ON runs.id = stage.run AND runs.ended_at IS NULL
     LEFT JOIN ledger ON ledger.integration = runs.integration AND ledger.contact = stage.contact
     WHERE stage.run = ?1 AND stage.tried = 0";
@@ -33,7 +33,7 @@ pub(super) fn put(sql: &dyn Sql, run: RunId, staged: &[(&Decided, &Intent)]) -> 
     let each: Vec<_> = each.collect::<Result<_, Fault>>()?;
     sql.execute_each(
         "INSERT INTO stage (run, contact, modified_at, intent) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (run, contact) DO UPDATE SET modified_at = excluded.modified_at,
+         ON CONFLICT (run, contact) DO UPDATE SET modified_at = coalesce(excluded.modified_at, stage.modified_at),
              intent = excluded.intent, tried = 0",
         &each,
     )?;
@@ -99,10 +99,11 @@ fn from_rows(sql: &dyn Sql, rows: Vec<Row>) -> Result<Vec<Staged>, Fault> {
         let known: Option<Vec<KnownConsent>> = row.some_json()?;
         let last_written = row.some_json()?;
         let absent: bool = row.take()?;
+        let found = row.some_json()?;
         integration = Some(row.take::<i64>()?);
         let (existed, known_consents) =
             if existed.is_none() && absent { (Some(false), Some(Vec::new())) } else { (existed, known) };
-        all.push(Staged { intent, existed, known_consents, last_written, attempted: Vec::new() });
+        all.push(Staged { intent, existed, known_consents, last_written, attempted: Vec::new(), found });
     }
     if let Some(integration) = integration {
         let contacts: Vec<ContactId> = all.iter().map(|staged| staged.intent.key.clone()).collect();
@@ -114,7 +115,7 @@ fn from_rows(sql: &dyn Sql, rows: Vec<Row>) -> Result<Vec<Staged>, Fault> {
     Ok(all)
 }
 
-/// What runs that have ended, and the lane, may have written for contacts.
+/// What runs that have ended, and the lane, may have written for contacts; and what an audit did not find.
 pub(super) fn attempted(
     sql: &dyn Sql,
     integration: i64,
@@ -126,7 +127,9 @@ pub(super) fn attempted(
         &[Param::from(integration), list(contacts)],
     )?;
     let mut attempted: HashMap<ContactId, Vec<Intent>> = HashMap::new();
-    for mut row in rows.into_iter().chain(lane::attempts(sql, integration, contacts)?) {
+    let of_lane = lane::attempts(sql, integration, contacts)?;
+    let doubted = doubts::intents(sql, integration, contacts)?;
+    for mut row in rows.into_iter().chain(of_lane).chain(doubted) {
         attempted.entry(row.take()?).or_default().push(row.json()?);
     }
     Ok(attempted)
@@ -156,12 +159,19 @@ pub(super) fn end(sql: &dyn Sql, run: &Active, wrote: bool) -> Result<(), Fault>
 
 pub(super) fn note_found(sql: &dyn Sql, fence: &Fence, id: RunId, found: &[Found]) -> Result<(), Fault> {
     runs::active(sql, fence, id)?;
-    let each = found
-        .iter()
-        .map(|found| Ok(params![id, &found.contact, found.existed, to_json(&found.consents)?].to_vec()));
+    let each = found.iter().map(|found| {
+        Ok(params![
+            id,
+            &found.contact,
+            found.existed,
+            to_json(&found.consents)?,
+            some_to_json(found.attributes.as_ref())?,
+        ]
+        .to_vec())
+    });
     let each: Vec<_> = each.collect::<Result<_, Fault>>()?;
     sql.execute_each(
-        "UPDATE stage SET existed = ?3, known_consents = ?4
+        "UPDATE stage SET existed = ?3, known_consents = ?4, found = ?5
          WHERE run = ?1 AND contact = ?2 AND existed IS NULL
          AND number > (SELECT absent_up_to FROM runs WHERE id = ?1)",
         &each,
@@ -191,6 +201,7 @@ pub(super) fn forget_left<'a>(
         &format!("DELETE FROM stage WHERE contact IN LIST(?2) AND {OF_LEFT_RUNS}"),
         &[Param::from(integration), list(contacts.clone())],
     )?;
+    doubts::forget(sql, integration, contacts.clone())?;
     lane::forget_attempts(sql, integration, contacts)
 }
 
@@ -233,13 +244,16 @@ pub(super) fn settle(
     for settled in settled.iter().filter(|settled| taken.contains_key(&settled.contact)) {
         ended.entry(&settled.contact).or_insert(settled);
     }
-    let of = |written: bool| -> Vec<&ContactId> {
-        ended.values().filter(|ended| ended.written == written).map(|ended| &ended.contact).collect()
+    let of = |as_before: bool| -> Vec<&ContactId> {
+        let is = |ended: &&&Settled| (ended.wrote == Wrote::AsBefore) == as_before;
+        ended.values().filter(is).map(|ended| &ended.contact).collect()
     };
-    let written = of(true);
+    let written = of(false);
     remove(sql, id, written.iter().copied())?;
-    forget_left(sql, run.integration, written.iter().copied())?;
-    forget_same(sql, &run, &of(false))?;
+    if run.is_real() {
+        forget_left(sql, run.integration, written.iter().copied())?;
+        forget_same(sql, &run, &of(true))?;
+    }
     for settled in ended.values() {
         *run.counters.of(settled.outcome) += 1;
     }
@@ -252,12 +266,20 @@ pub(super) fn settle(
             contact: &settled.contact,
             outcome: settled.outcome,
             reason: settled.reason.as_ref(),
-            written: settled.written.then_some(taken.intent.as_str()),
+            written: match settled.wrote {
+                Wrote::AsBefore => Kept::AsBefore,
+                Wrote::Intended => Kept::Now(taken.intent.as_str()),
+                Wrote::Nothing => Kept::Nothing,
+            },
             modified_at: taken.modified_at,
         })
     });
-    ledger::put(sql, run.integration, Some(id), entries, Timestamp::now())?;
-    lane::forget_newcomers(sql, run.integration, written.iter().copied())?;
+    if run.is_real() {
+        let now = Timestamp::now();
+        ledger::put(sql, run.integration, Some(id), entries, now)?;
+        seen::of_run(sql, run.integration, id, ended.values().copied(), now)?;
+        lane::forget_newcomers(sql, run.integration, written.iter().copied())?;
+    }
     runs::store_counters(sql, id, &run.counters)?;
     Ok(run.counters)
 }

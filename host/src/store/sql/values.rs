@@ -11,6 +11,7 @@ use crate::change::{ChangeNumber, ChangeOutcome, DeliveryNumber};
 use crate::contact::ContactId;
 use crate::hosting::HostId;
 use crate::integration::IntegrationId;
+use crate::need::NeedCode;
 use crate::run::{BatchState, Outcome, Phase, RunId, RunKind};
 use crate::store::fault::Fault;
 
@@ -185,7 +186,7 @@ impl Word for ChangeOutcome {
 }
 
 impl Word for RunKind {
-    const CASES: &'static [Self] = &[Self::FullSync, Self::Daily];
+    const CASES: &'static [Self] = &[Self::FullSync, Self::Daily, Self::DryRun];
     fn word(self) -> &'static str {
         self.as_str()
     }
@@ -196,6 +197,7 @@ impl Word for Phase {
         Self::Accepted,
         Self::Reading,
         Self::Comparing,
+        Self::Held,
         Self::Importing,
         Self::Verifying,
         Self::Writing,
@@ -203,6 +205,13 @@ impl Word for Phase {
         Self::Failed,
         Self::Cancelled,
     ];
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Word for NeedCode {
+    const CASES: &'static [Self] = &Self::ALL;
     fn word(self) -> &'static str {
         self.as_str()
     }

@@ -9,6 +9,9 @@ use crate::store::fault::Fault;
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_runs_and_ledger.sql")),
     M::up(include_str!("migrations/0002_real_time.sql")),
+    M::up(include_str!("migrations/0003_consents.sql")),
+    M::up(include_str!("migrations/0004_why.sql")),
+    M::up(include_str!("migrations/0005_needs.sql")),
 ];
 
 /// Brings the database to this program's schema. `place` is for the error. Only one process may do so

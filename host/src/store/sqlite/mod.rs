@@ -83,6 +83,11 @@ impl Engine for Sqlite {
         self.readers.run(work).await
     }
 
+    /// The whole file is written anew, whatever the tables.
+    async fn clean(&self, _tables: &'static [&'static str]) -> Result<(), StoreError> {
+        self.writer.rewrite().await
+    }
+
     fn hints(&self) -> &broadcast::Sender<IntegrationId> {
         &self.hints
     }

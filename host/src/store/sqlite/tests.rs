@@ -16,6 +16,7 @@ fn page(first: u32, contacts: u32) -> PageCommit {
         contact: ContactId(format!("contact {number}")),
         modified_at: None,
         verdict: Verdict::Settled(Outcome::Excluded, None),
+        seen: None,
     };
     PageCommit {
         decided: (first..first + contacts).map(excluded).collect(),

@@ -30,6 +30,9 @@ const LOG_BEHIND: u64 = 16 << 20;
 /// does.
 const LOG_LIMIT: u64 = 64 << 20;
 
+/// How often it is tried to empty the log; each waits for readers as long as a connection does.
+const EMPTY_ATTEMPTS: u32 = 3;
+
 trait Command: Send {
     fn run(&mut self, sql: &Connection) -> Result<(), StoreError>;
     /// `lost`: why the transaction was, if it was.
@@ -82,11 +85,19 @@ fn stopped(path: &str) -> StoreError {
     StoreError::Broken { place: path.to_owned(), message: "its writer has stopped".to_owned(), todo: TODO }
 }
 
+/// What the writer is asked for.
+enum Order {
+    /// To do this in a transaction.
+    Do(Box<dyn Command>),
+    /// To write the whole file anew, with nothing in it of what was deleted.
+    Rewrite(oneshot::Sender<Result<(), StoreError>>),
+}
+
 /// The way to the writer. Dropping it ends the thread once what was sent is done.
 pub(super) struct Writer {
     path: Arc<str>,
     hints: broadcast::Sender<IntegrationId>,
-    commands: Option<mpsc::Sender<Box<dyn Command>>>,
+    commands: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -127,7 +138,15 @@ impl Writer {
             reply,
         };
         let commands = self.commands.as_ref().ok_or_else(|| stopped(&self.path))?;
-        commands.send(Box::new(asked)).await.map_err(|_| stopped(&self.path))?;
+        commands.send(Order::Do(Box::new(asked))).await.map_err(|_| stopped(&self.path))?;
+        answer.await.map_err(|_| stopped(&self.path))?
+    }
+
+    /// Writes the whole file anew, with nothing in it of what was deleted, and empties the log.
+    pub(super) async fn rewrite(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let commands = self.commands.as_ref().ok_or_else(|| stopped(&self.path))?;
+        commands.send(Order::Rewrite(reply)).await.map_err(|_| stopped(&self.path))?;
         answer.await.map_err(|_| stopped(&self.path))?
     }
 }
@@ -145,7 +164,7 @@ impl Drop for Writer {
 struct Work {
     sql: Connection,
     path: Arc<str>,
-    waiting: mpsc::Receiver<Box<dyn Command>>,
+    waiting: mpsc::Receiver<Order>,
     checkpoints: Checkpoints,
     commits: u32,
 }
@@ -153,16 +172,33 @@ struct Work {
 impl Work {
     fn go_on(mut self) {
         while let Some(first) = self.waiting.blocking_recv() {
-            self.commit_all_that_wait(first);
+            let rewrite = match first {
+                Order::Do(first) => self.commit_all_that_wait(first),
+                Order::Rewrite(reply) => Some(reply),
+            };
+            if let Some(reply) = rewrite {
+                // Whoever asked may have stopped waiting.
+                drop(reply.send(self.rewrite().map_err(|fault| fault.at(&self.path))));
+            }
         }
     }
 
-    fn commit_all_that_wait(&mut self, first: Box<dyn Command>) {
-        let mut group = vec![first];
+    /// Commits what waits, up to an order to rewrite the file, which it gives back.
+    fn commit_all_that_wait(
+        &mut self,
+        first: Box<dyn Command>,
+    ) -> Option<oneshot::Sender<Result<(), StoreError>>> {
+        let (mut group, mut rewrite) = (vec![first], None);
         while group.len() < QUEUE
             && let Ok(next) = self.waiting.try_recv()
         {
-            group.push(next);
+            match next {
+                Order::Do(command) => group.push(command),
+                Order::Rewrite(reply) => {
+                    rewrite = Some(reply);
+                    break;
+                }
+            }
         }
         let lost = self.transaction(&mut group).err();
         if lost.is_some() && !self.sql.is_autocommit() {
@@ -173,6 +209,21 @@ impl Work {
             command.answer(lost.as_ref());
         }
         self.keep_log_short();
+        rewrite
+    }
+
+    /// Pages that are not used any more, and what is between the rows of those that are, keep what was deleted: so
+    /// each page is written anew. The log has it too.
+    fn rewrite(&self) -> Result<(), Fault> {
+        // Also what is left over in memory, of which new pages are made.
+        self.sql.execute_batch("PRAGMA secure_delete = ON; VACUUM; PRAGMA secure_delete = OFF")?;
+        for _ in 0..EMPTY_ATTEMPTS {
+            let busy: bool = self.sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+            if !busy {
+                return Ok(());
+            }
+        }
+        Err(Fault::Content("somebody reads it all the time, so that its log cannot be emptied".to_owned()))
     }
 
     fn transaction(&self, group: &mut [Box<dyn Command>]) -> Result<(), StoreError> {

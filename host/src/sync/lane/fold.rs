@@ -34,6 +34,8 @@ pub enum Pushed {
     Gone(ChangeNumber, Timestamp),
     /// Of an unknown state, these consents are so.
     Consents(ChangeNumber, Vec<Consent>),
+    /// Nothing of its own: what another contact says of its address has changed.
+    Shared(ChangeNumber),
     /// Only that something changed.
     Something,
 }
@@ -46,14 +48,19 @@ pub fn fold(changes: &[OpenChange], entry: Option<&LedgerEntry>, kept: Option<&C
         Change::Deleted(_) => Some((open.number, open.arrived_at)),
         _ => None,
     });
-    let is_state = |open: &OpenChange| matches!(open.change, Change::Upserted(_));
-    let pushed = pushed(changes, entry, kept);
+    let stands_alone = |open: &OpenChange| matches!(open.change, Change::Upserted(_) | Change::Shared(_));
+    // What makes others strict must not get lost because there is nothing else to be done.
+    let shared = changes.iter().rev().find(|open| matches!(open.change, Change::Shared(_)));
+    let pushed = match (pushed(changes, entry, kept), shared) {
+        (Pushed::Something | Pushed::Old(_), Some(open)) => Pushed::Shared(open.number),
+        (pushed, _) => pushed,
+    };
     // Whether a state without a time is older than what is known, only the CRM can say.
     let unsure = match &pushed {
         Pushed::State(_, contact) => entry.is_some() && contact.modified_at.is_none(),
         _ => false,
     };
-    Some(Folded { up_to, deleted, must_read: unsure || !changes.iter().all(is_state), pushed })
+    Some(Folded { up_to, deleted, must_read: unsure || !changes.iter().all(stands_alone), pushed })
 }
 
 /// The newest state so far.
@@ -96,7 +103,7 @@ fn pushed(changes: &[OpenChange], entry: Option<&LedgerEntry>, kept: Option<&Con
                     put(held, consent);
                 }
             },
-            Change::Touched(_) | Change::Discarded(_) => {}
+            Change::Touched(_) | Change::Shared(_) | Change::Discarded(_) => {}
         }
     }
     match (state, gone, consents) {
@@ -152,7 +159,6 @@ fn is_from_before(contact: &Contact, deleted_at: Timestamp) -> bool {
     contact.modified_at.is_some_and(|at| at <= deleted_at)
 }
 
-/// Whether the ledger knows something newer.
 /// Whether a newer state than this one is known.
 pub fn is_old(contact: &Contact, entry: Option<&LedgerEntry>) -> bool {
     let Some(entry) = entry else { return false };

@@ -30,9 +30,11 @@ use self::decode::Round;
 use self::prepare::{Job, Ready, another_attempt, prepare};
 use self::trouble::{Health, Trouble, cause, trouble, wait};
 use self::write::Failed;
+use super::braking;
 use super::failure::SyncError;
 use super::work::Work;
 use super::writing::AT_ONCE;
+use crate::brake::Effect;
 use crate::change::{
     Cause, ChangeNumber, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Taken, Waiting, Written,
 };
@@ -41,7 +43,7 @@ use crate::error::ErrorCode;
 use crate::lane::{Pause, PauseKind};
 use crate::reason::Reason;
 use crate::run::Outcome;
-use crate::step::Step;
+use crate::step::Asked;
 use crate::store::StoreError;
 
 /// Contacts that are ready or being written at most.
@@ -228,7 +230,11 @@ impl Lane<'_> {
             prepare::Task::Write { staged, .. } => Some(staged.intent.clone()),
             prepare::Task::Delete { .. } => None,
         });
-        match self.work.store.begin_writes(&self.work.fence, intents.collect()).await {
+        let effects: Vec<(ContactId, Effect)> = jobs.iter().flat_map(|job| job.effects()).collect();
+        if self.is_braked(&effects).await? {
+            return Ok(());
+        }
+        match self.work.store.begin_writes(&self.work.fence, intents.collect(), effects).await {
             Ok(()) => {}
             Err(StoreError::GateClosed { .. }) => {
                 self.let_go.cancel();
@@ -251,6 +257,47 @@ impl Lane<'_> {
             self.busy.insert(handle.id(), contact);
         }
         Ok(())
+    }
+
+    /// Whether what is about to be done is more than may be done within an hour without being asked. Then the lane
+    /// waits for approval.
+    async fn is_braked(&mut self, about_to: &[(ContactId, Effect)]) -> Result<bool, StoreError> {
+        let Work { store, fence, line } = self.work;
+        if about_to.is_empty() || line.brake.share >= 100 {
+            return Ok(false);
+        }
+        let now = Timestamp::now();
+        let would = store.lane_tally(&fence.integration, now, about_to).await?;
+        // Counting the profiles takes its time, and few are never stopped.
+        if !line.brake.stops(&would, 0) {
+            return Ok(false);
+        }
+        let profiles = store.profiles(&fence.integration).await?;
+        if !line.brake.stops(&would, profiles) {
+            return Ok(false);
+        }
+        let held = braking::held(self.work, would, profiles, None);
+        warn!(integration = %fence.integration, %held, "the brake: the lane waits for approval");
+        store.hold_lane(fence, Some(&held)).await?;
+        let pause = Pause {
+            kind: PauseKind::Held,
+            cause: Cause {
+                code: "brake-held".to_owned(),
+                subject: None,
+                message: format!(
+                    "the changes of the last hour {held}. Look at them with `sluice sync held {0}`; `sluice sync approve \
+                     {0}` lets them through",
+                    fence.integration
+                ),
+            },
+            failures: 0,
+            since: now,
+            until: Timestamp::MAX,
+        };
+        store.put_pause(fence, Some(&pause)).await?;
+        self.let_go.cancel();
+        self.rest = Some(Rest::Paused(pause));
+        Ok(true)
     }
 
     async fn ended(&mut self, ended: Result<(Id, Done), JoinError>) -> Result<(), StoreError> {
@@ -282,14 +329,14 @@ impl Lane<'_> {
 
     /// One contact failed.
     async fn failed(&mut self, job: Job, failed: Failed) -> Result<(), StoreError> {
-        let Job { contact, attempts, up_to, by, .. } = job;
+        let Job { contact, attempts, up_to, by, seen, .. } = job;
         let Failed { error, steps } = failed;
         warn!(contact = %contact, code = error.code(), "contact not written");
         let words = cause(&error);
         let limit = self.work.line.real_time.attempts;
         // A little later: the next one to be tried is another one.
         let due = Timestamp::now().checked_add(wait(1, None)).unwrap_or(Timestamp::MAX);
-        let again = |cause: Cause| ContactEnd::Again { due, cause, counts: false };
+        let again = |cause: Cause, steps| ContactEnd::Again { due, cause, counts: false, steps };
         let end = match trouble(&error) {
             Trouble::Stop => return Err(StoreError::LeaseLost(self.work.fence.integration.clone())),
             Trouble::Refused(reason) => {
@@ -301,7 +348,7 @@ impl Lane<'_> {
             }
             // It was begun before the lane paused, and says no more than what made it pause.
             Trouble::Attention | Trouble::Passing { .. } if matches!(self.rest, Some(Rest::Paused(_))) => {
-                again(words)
+                again(words, steps)
             }
             kind @ (Trouble::Attention | Trouble::Passing { .. }) => {
                 let (kind, after, certain) = match kind {
@@ -312,14 +359,14 @@ impl Lane<'_> {
                 // again and again while the lane pauses.
                 if certain || self.health.failed(&contact) || !self.apsis_is_there().await {
                     self.pause(kind, words.clone(), after).await?;
-                    again(words)
+                    again(words, steps)
                 } else {
                     another_attempt(attempts, words, steps, after, limit)
                 }
             }
             Trouble::Hopeless => another_attempt(attempts, words, steps, None, limit),
         };
-        self.ends.push(LaneEnd { contact, up_to, end });
+        self.ends.push(LaneEnd { contact, up_to, end, seen });
         Ok(())
     }
 
@@ -343,7 +390,7 @@ impl Lane<'_> {
         {
             let limit = self.work.line.real_time.attempts;
             let end = another_attempt(*attempts, cause(error), Vec::new(), None, limit);
-            self.ends.push(LaneEnd { contact: contact.clone(), up_to: *up_to, end });
+            self.ends.push(LaneEnd { contact: contact.clone(), up_to: *up_to, end, seen: None });
             return Ok(());
         }
         let kind = match trouble(error) {
@@ -418,7 +465,7 @@ fn stand_in_line(places: &Arc<Semaphore>) -> impl Future<Output = Option<OwnedSe
     }
 }
 
-fn refused(by: ChangeNumber, reason: Reason, steps: Vec<Step>) -> Ended {
+fn refused(by: ChangeNumber, reason: Reason, steps: Vec<Asked>) -> Ended {
     let outcome = Outcome::Rejected;
     let learnt = Learnt {
         outcome,

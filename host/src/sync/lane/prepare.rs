@@ -6,19 +6,25 @@ use tracing::warn;
 
 use super::fold::{Folded, Pushed, fold};
 use super::trouble::{cause, wait};
+use crate::address::{Holding, Voices};
+use crate::brake::Effect;
 use crate::change::{
     Cause, ChangeNumber, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Waiting, Written,
 };
-use crate::contact::{Consent, Contact, ContactId};
+use crate::contact::{Contact, ContactId};
 use crate::error::ErrorCode;
-use crate::profile::Intent;
+use crate::profile::{Intent, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, Staged, Verdict};
-use crate::step::Step;
-use crate::sync::deciding::{Known, decide, decide_absent};
+use crate::step::Asked;
+use crate::story::Seen;
+use crate::sync::braking;
+use crate::sync::deciding::{Known, decide, decide_absent, decide_again};
+use crate::sync::explaining::seen;
 use crate::sync::failure::SyncError;
 use crate::sync::fetching::{Answer, Fetched, fetch};
 use crate::sync::line::Patience;
+use crate::sync::voices;
 use crate::sync::work::Work;
 
 /// A contact that is ready.
@@ -43,6 +49,31 @@ pub struct Job {
     pub by: ChangeNumber,
     /// What.
     pub task: Task,
+    /// What the contact looked like, where it was read or pushed.
+    pub seen: Option<Box<Seen>>,
+}
+
+impl Ready {
+    /// The same, with what the contact looked like.
+    fn of(mut self, seen: Seen) -> Self {
+        let place = match &mut self {
+            Self::Ended(end) => &mut end.seen,
+            Self::Job(job) => &mut job.seen,
+        };
+        *place = Some(Box::new(seen));
+        self
+    }
+}
+
+impl Job {
+    /// What of it the brake counts.
+    pub fn effects(&self) -> Vec<(ContactId, Effect)> {
+        let effects = match &self.task {
+            Task::Write { staged, .. } => braking::effects(staged),
+            Task::Delete { last_written, .. } => braking::effects_of_deletion(last_written.as_ref()),
+        };
+        effects.into_iter().map(|effect| (self.contact.clone(), effect)).collect()
+    }
 }
 
 /// What is to be done.
@@ -66,11 +97,13 @@ pub enum Task {
     },
 }
 
-/// Makes contacts ready.
+/// Makes contacts ready. What they say of their addresses is heard first, of all of them, so that each is decided by
+/// what is known of the others.
 ///
 /// # Errors
-/// When the CRM cannot be asked for any of them.
+/// When the CRM cannot be asked for any of them; when the store fails.
 pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, SyncError> {
+    let (taken, forgotten) = without_forgotten(work, taken).await?;
     let folded: Vec<(Waiting, Folded)> = taken
         .into_iter()
         .filter_map(|waiting| {
@@ -87,75 +120,164 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
         Answer::Of(fetched) => Some(fetched),
         Answer::NotOffered => None,
     };
-    let ready = folded.into_iter().map(|(waiting, folded)| {
-        let of_crm = match &mut fetched {
-            Some(fetched) if folded.must_read => fetched.remove(&waiting.contact),
-            _ => None,
-        };
-        match of_crm {
-            Some(fetched) => by_crm(work, waiting, &folded, fetched),
-            None => by_what_was_pushed(work, waiting, folded),
-        }
+    let found: Vec<(Waiting, ChangeNumber, Found)> = folded
+        .into_iter()
+        .map(|(waiting, folded)| {
+            let of_crm = match &mut fetched {
+                Some(fetched) if folded.must_read => fetched.remove(&waiting.contact),
+                _ => None,
+            };
+            let up_to = folded.up_to;
+            let found = match of_crm {
+                Some(fetched) => by_crm(&waiting, &folded, fetched),
+                None => by_what_was_pushed(work, folded),
+            };
+            (waiting, up_to, found)
+        })
+        .collect();
+    let said = found.iter().flat_map(|(waiting, _, found)| says(work, waiting, found)).collect();
+    let heard = work.store.hear(&work.fence, None, said).await?;
+    let nobody = Voices::default();
+    let ready = found.into_iter().map(|(waiting, up_to, found)| {
+        let voices = heard.get(&waiting.contact).unwrap_or(&nobody);
+        ready(work, waiting, up_to, found, voices)
     });
-    Ok(ready.collect())
+    Ok(ready.chain(forgotten).collect())
+}
+
+/// Takes out who was forgotten: nothing is read, decided or kept of them.
+async fn without_forgotten(
+    work: &Work,
+    taken: Vec<Waiting>,
+) -> Result<(Vec<Waiting>, Vec<Ready>), SyncError> {
+    let ids: Vec<ContactId> = taken.iter().map(|waiting| waiting.contact.clone()).collect();
+    let forgotten = work.store.forgotten(&work.fence.integration, &ids).await?;
+    let (out, taken): (Vec<Waiting>, Vec<Waiting>) =
+        taken.into_iter().partition(|waiting| forgotten.contains_key(&waiting.contact));
+    let ended = out.into_iter().filter_map(|waiting| {
+        let up_to = waiting.changes.last()?.number;
+        Some(Ready::Ended(LaneEnd {
+            contact: waiting.contact,
+            up_to,
+            end: ContactEnd::Forgotten,
+            seen: None,
+        }))
+    });
+    Ok((taken, ended.collect()))
+}
+
+/// What was found of a contact.
+enum Found {
+    /// It looks like this, since this change; pushed, or read from the CRM.
+    State { by: ChangeNumber, contact: Box<Contact>, pushed: bool },
+    /// It is gone.
+    Gone { by: ChangeNumber, at: Timestamp },
+    /// The CRM has it not, and does not say that it is gone.
+    Absent,
+    /// Of an unknown state, these consents are so.
+    Consents { by: ChangeNumber, told: Vec<WantedConsent> },
+    /// Nothing of its own: what another contact says of its address has changed.
+    Shared { by: ChangeNumber },
+    /// Something newer is known already.
+    Old { by: ChangeNumber },
+    /// It cannot be read; another attempt helps if `again`.
+    Unreadable { cause: Cause, again: bool },
 }
 
 /// By what the CRM has now.
-fn by_crm(work: &Work, waiting: Waiting, folded: &Folded, fetched: Fetched) -> Ready {
+fn by_crm(waiting: &Waiting, folded: &Folded, fetched: Fetched) -> Found {
     match (fetched, folded.deleted) {
-        (Fetched::Found(contact), _) => decided(work, waiting, folded.up_to, folded.up_to, &contact, false),
-        (Fetched::Absent, Some((by, at))) => delete(waiting, folded.up_to, by, at),
-        (Fetched::Absent, None) => absent(work, waiting, folded.up_to),
+        (Fetched::Found(contact), _) => {
+            Found::State { by: folded.up_to, contact: Box::new(contact), pushed: false }
+        }
+        (Fetched::Absent, Some((by, at))) => Found::Gone { by, at },
+        // Its deletion was taken before: this is a late message.
+        (Fetched::Absent, None) if waiting.entry.as_ref().is_some_and(|entry| entry.deleted_at.is_some()) => {
+            Found::Old { by: folded.up_to }
+        }
+        (Fetched::Absent, None) => Found::Absent,
         (Fetched::Unreadable(error), _) => {
             warn!(contact = %waiting.contact, code = error.code(), "contact not read");
-            failed(&waiting, folded.up_to, cause(&error), work.line.real_time.attempts)
+            Found::Unreadable { cause: cause(&error), again: true }
         }
     }
 }
 
 /// By what was pushed: full states, or a CRM that cannot be asked.
-fn by_what_was_pushed(work: &Work, waiting: Waiting, folded: Folded) -> Ready {
-    let up_to = folded.up_to;
+fn by_what_was_pushed(work: &Work, folded: Folded) -> Found {
     match folded.pushed {
-        Pushed::State(by, contact) => decided(work, waiting, up_to, by, &contact, true),
-        Pushed::Old(by) => superseded(waiting, up_to, by),
-        Pushed::Gone(by, at) => delete(waiting, up_to, by, at),
-        Pushed::Consents(by, consents) => only_consents(work, waiting, up_to, by, &consents),
+        Pushed::State(by, contact) => Found::State { by, contact, pushed: true },
+        Pushed::Old(by) => Found::Old { by },
+        Pushed::Gone(by, at) => Found::Gone { by, at },
+        Pushed::Shared(by) => Found::Shared { by },
+        Pushed::Consents(by, consents) => {
+            let told = work.line.rules.told_consents(&consents);
+            Found::Consents { by, told }
+        }
         Pushed::Something => {
             let reason = Reason::new(
                 ReasonCode::NotRead,
                 "the CRM's message says only that something changed, and this connector cannot read a contact again. \
                  The next full sync brings it",
             );
-            failed(&waiting, up_to, reason.into(), 0)
+            Found::Unreadable { cause: reason.into(), again: false }
         }
     }
 }
 
-fn known(waiting: &Waiting) -> Known<'_> {
-    Known { entry: waiting.entry.as_ref(), attempted: &waiting.attempted }
-}
-
-fn decided(
-    work: &Work,
-    waiting: Waiting,
-    up_to: ChangeNumber,
-    by: ChangeNumber,
-    contact: &Contact,
-    pushed: bool,
-) -> Ready {
-    let verdict = decide(&work.line.rules, false, known(&waiting), contact);
-    let kept = pushed.then(|| contact.clone());
-    with_verdict(waiting, up_to, by, verdict, contact.modified_at, kept)
-}
-
-fn absent(work: &Work, waiting: Waiting, up_to: ChangeNumber) -> Ready {
-    // Its deletion was taken before: this is a late message.
-    if waiting.entry.as_ref().is_some_and(|entry| entry.deleted_at.is_some()) {
-        return superseded(waiting, up_to, up_to);
+/// What a contact says of its addresses.
+fn says(work: &Work, waiting: &Waiting, found: &Found) -> Vec<Holding> {
+    match found {
+        Found::State { contact, .. } => voices::holdings(&work.line.rules, contact),
+        Found::Gone { .. } => voices::gone(&waiting.contact),
+        Found::Consents { told, .. } => voices::told(&waiting.contact, told),
+        Found::Absent | Found::Shared { .. } => voices::nothing_new(&waiting.contact),
+        Found::Old { .. } | Found::Unreadable { .. } => Vec::new(),
     }
-    let verdict = decide_absent(&work.line.rules, known(&waiting), &waiting.contact);
-    with_verdict(waiting, up_to, up_to, verdict, None, None)
+}
+
+fn ready(work: &Work, waiting: Waiting, up_to: ChangeNumber, found: Found, voices: &Voices) -> Ready {
+    let rules = &work.line.rules;
+    match found {
+        Found::State { by, contact, pushed } => {
+            let verdict = decide(rules, work.line.today(), false, known(&waiting, voices), &contact);
+            let modified_at = contact.modified_at;
+            let seen = seen(rules, work.line.today(), (*contact).clone(), &verdict);
+            with_verdict(waiting, up_to, by, verdict, modified_at, pushed.then_some(*contact)).of(seen)
+        }
+        Found::Gone { by, at } => delete(waiting, up_to, by, at),
+        Found::Absent => {
+            let verdict = decide_absent(rules, known(&waiting, voices), &waiting.contact);
+            with_verdict(waiting, up_to, up_to, verdict, None, None)
+        }
+        Found::Consents { by, told } => only_consents(waiting, up_to, by, &told, voices),
+        Found::Shared { by } => shared(work, waiting, up_to, by, voices),
+        Found::Old { by } => superseded(waiting, up_to, by),
+        Found::Unreadable { cause, again } => {
+            let attempts = if again { work.line.real_time.attempts } else { 0 };
+            failed(&waiting, up_to, cause, attempts)
+        }
+    }
+}
+
+fn known<'a>(waiting: &'a Waiting, voices: &'a Voices) -> Known<'a> {
+    Known { entry: waiting.entry.as_ref(), attempted: &waiting.attempted, refused: &voices.refused }
+}
+
+/// What others say of its address has changed.
+fn shared(work: &Work, waiting: Waiting, up_to: ChangeNumber, by: ChangeNumber, voices: &Voices) -> Ready {
+    let entry = waiting.entry.as_ref();
+    let unwritten = entry.and_then(|entry| Some((entry.outcome, entry.reason.clone()?)));
+    let unwritten = unwritten.filter(|(outcome, _)| matches!(outcome, Outcome::Excluded | Outcome::Rejected));
+    let verdict =
+        decide_again(&work.line.rules, false, known(&waiting, voices), None, unwritten.clone(), &voices.own);
+    let unchanged = || match unwritten {
+        Some((outcome, reason)) => Verdict::Settled(outcome, Some(reason)),
+        None => Verdict::Settled(Outcome::Unchanged, entry.and_then(|entry| entry.reason.clone())),
+    };
+    let verdict = verdict.unwrap_or_else(unchanged);
+    let modified_at = entry.and_then(|entry| entry.modified_at);
+    with_verdict(waiting, up_to, by, verdict, modified_at, None)
 }
 
 fn with_verdict(
@@ -193,9 +315,10 @@ fn with_verdict(
             let last_written = entry.and_then(|entry| entry.written);
             // Who has a profile, as far as is known, had it before this change.
             let existed = existed.or(last_written.as_ref().map(|_| true));
-            let staged = Staged { intent, existed, known_consents: None, last_written, attempted };
+            let staged =
+                Staged { intent, existed, known_consents: None, last_written, attempted, found: None };
             let task = Task::Write { staged: Box::new(staged), modified_at, kept };
-            Ready::Job(Box::new(Job { contact, attempts, up_to, by, task }))
+            Ready::Job(Box::new(Job { contact, attempts, up_to, by, task, seen: None }))
         }
     }
 }
@@ -204,30 +327,29 @@ fn delete(waiting: Waiting, up_to: ChangeNumber, by: ChangeNumber, deleted_at: T
     let Waiting { contact, attempts, entry, .. } = waiting;
     let last_written = entry.and_then(|entry| entry.written);
     let task = Task::Delete { deleted_at, last_written };
-    Ready::Job(Box::new(Job { contact, attempts, up_to, by, task }))
+    Ready::Job(Box::new(Job { contact, attempts, up_to, by, task, seen: None }))
 }
 
 /// Single answers, of a contact that cannot be read: laid over what was last written. Without a profile there is
 /// nothing to lay them over; the state that makes the profile brings them.
 fn only_consents(
-    work: &Work,
     waiting: Waiting,
     up_to: ChangeNumber,
     by: ChangeNumber,
-    consents: &[Consent],
+    told: &[WantedConsent],
+    voices: &Voices,
 ) -> Ready {
-    let told = work.line.rules.told_consents(consents);
     // What may have been written last is the more likely to be there.
-    let attempted = waiting.attempted.last().cloned();
-    let written = attempted.or_else(|| waiting.entry.as_ref()?.written.clone());
+    let attempted = waiting.attempted.last();
+    let base = attempted.or_else(|| waiting.entry.as_ref()?.written.as_ref()).cloned();
     let modified_at = waiting.entry.as_ref().and_then(|entry| entry.modified_at);
-    let Some(mut intent) = written.filter(|_| !told.is_empty()) else {
+    let Some(mut intent) = base.filter(|_| !told.is_empty()) else {
         let outcome = Outcome::Unchanged;
         return with_verdict(waiting, up_to, by, Verdict::Settled(outcome, None), modified_at, None);
     };
     intent.consents.retain(|then| !told.iter().any(|now| now.is_same(then)));
-    intent.consents.extend(told);
-    intent.consents.sort_by(|one, other| (&one.topic, one.channel).cmp(&(&other.topic, other.channel)));
+    intent.consents.extend(told.iter().cloned());
+    known(&waiting, voices).lay_over(&mut intent, &voices.own);
     with_verdict(waiting, up_to, by, Verdict::Write(intent), modified_at, None)
 }
 
@@ -251,14 +373,14 @@ fn superseded(waiting: Waiting, up_to: ChangeNumber, by: ChangeNumber) -> Ready 
 }
 
 fn ended(contact: ContactId, up_to: ChangeNumber, ended: Ended) -> Ready {
-    Ready::Ended(LaneEnd { contact, up_to, end: ContactEnd::Ended(Box::new(ended)) })
+    Ready::Ended(LaneEnd { contact, up_to, end: ContactEnd::Ended(Box::new(ended)), seen: None })
 }
 
 /// One attempt more; a dead letter after `attempts`.
 pub fn another_attempt(
     tried: u32,
     cause: Cause,
-    steps: Vec<Step>,
+    steps: Vec<Asked>,
     asked: Option<std::time::Duration>,
     attempts: u32,
 ) -> ContactEnd {
@@ -267,10 +389,10 @@ pub fn another_attempt(
         return ContactEnd::Dead(cause, steps);
     }
     let due = Timestamp::now().checked_add(wait(attempt, asked)).unwrap_or(Timestamp::MAX);
-    ContactEnd::Again { due, cause, counts: true }
+    ContactEnd::Again { due, cause, counts: true, steps }
 }
 
 fn failed(waiting: &Waiting, up_to: ChangeNumber, cause: Cause, attempts: u32) -> Ready {
     let end = another_attempt(waiting.attempts, cause, Vec::new(), None, attempts);
-    Ready::Ended(LaneEnd { contact: waiting.contact.clone(), up_to, end })
+    Ready::Ended(LaneEnd { contact: waiting.contact.clone(), up_to, end, seen: None })
 }

@@ -47,8 +47,10 @@ pub fn trouble(error: &SyncError) -> Trouble {
         | SyncError::Limits(_)
         | SyncError::Integration(_)
         | SyncError::Rules(_)
+        | SyncError::Type(_)
         | SyncError::NotInCrm { .. } => Trouble::Attention,
-        SyncError::CursorRepeated => Trouble::Hopeless,
+        // The last one is not met by a lane.
+        SyncError::CursorRepeated | SyncError::AuditOvertaken(_) => Trouble::Hopeless,
     }
 }
 

@@ -8,8 +8,8 @@ use crate::contact::Contact;
 use crate::integration::{NewContacts, OnDelete};
 use crate::profile::{Answer, Intent};
 use crate::reason::{Reason, ReasonCode};
-use crate::run::Outcome;
-use crate::step::Step;
+use crate::run::{Outcome, Wrote};
+use crate::step::Asked;
 use crate::sync::contact_steps::{ContactSteps, End, Writer};
 use crate::sync::failure::SyncError;
 use crate::sync::work::Work;
@@ -17,7 +17,7 @@ use crate::sync::work::Work;
 /// Why a contact was not written, and what was asked of APSIS One before.
 pub struct Failed {
     pub error: SyncError,
-    pub steps: Vec<Step>,
+    pub steps: Vec<Asked>,
 }
 
 /// Does what is to be done for a contact. None if it was let go of, with nothing written.
@@ -44,6 +44,7 @@ pub async fn write(work: &Work, job: &Job, stop: &CancellationToken) -> Result<O
         contact: job.contact.clone(),
         up_to: job.up_to,
         end: ContactEnd::Ended(Box::new(ended)),
+        seen: job.seen.clone(),
     }))
 }
 
@@ -57,8 +58,12 @@ async fn go(
         Task::Write { staged, modified_at, kept } => match steps.write(staged, stop).await? {
             End::LetGo => return Ok(None),
             End::NoProfile => return Ok(Some(Told::held(kept.clone()))),
-            End::Settled { outcome, reason, written } => {
-                let written = if written { Written::Now(staged.intent.clone()) } else { Written::AsBefore };
+            End::Settled { outcome, reason, wrote } => {
+                let written = match wrote {
+                    Wrote::AsBefore => Written::AsBefore,
+                    Wrote::Intended => Written::Now(staged.intent.clone()),
+                    Wrote::Nothing => Written::Nothing,
+                };
                 let modified_at = *modified_at;
                 (outcome, Learnt { outcome, reason, written, modified_at, deleted_at: None })
             }

@@ -7,7 +7,9 @@ use super::SqlStore;
 use crate::hosting::Fence;
 use crate::integration::{Integration, IntegrationId};
 use crate::lane::{Standing, Webhook};
-use crate::store::sql::{Engine, integrations, webhooks};
+use crate::need::{Need, NewNeed};
+use crate::store::sql::values::Moment;
+use crate::store::sql::{Engine, Sql, integrations, leases, needs, webhooks};
 use crate::store::{IntegrationStore, StoreError};
 
 /// A key that nobody guesses.
@@ -69,6 +71,20 @@ impl<E: Engine> IntegrationStore for SqlStore<E> {
     async fn put_webhook(&self, fence: &Fence, webhook: &Webhook) -> Result<(), StoreError> {
         let (fence, webhook) = (fence.clone(), webhook.clone());
         self.engine.write(move |sql| webhooks::put(sql, &fence, &webhook)).await
+    }
+
+    async fn put_need(&self, fence: &Fence, need: &NewNeed) -> Result<(), StoreError> {
+        let (fence, need) = (fence.clone(), need.clone());
+        let work = move |sql: &dyn Sql| {
+            let integration = leases::hold(sql, &fence)?;
+            needs::add(sql, integration, &need, Moment(Timestamp::now()))
+        };
+        self.engine.write(work).await
+    }
+
+    async fn needs(&self, id: &IntegrationId) -> Result<Vec<Need>, StoreError> {
+        let id = id.clone();
+        self.engine.read(move |sql| needs::all(sql, integrations::number(sql, &id)?)).await
     }
 
     async fn put_component(&self, name: &str, component: Vec<u8>) -> Result<(), StoreError> {

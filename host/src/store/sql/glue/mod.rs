@@ -1,10 +1,13 @@
 //! The store's traits over any engine: each method is one transaction, done by the functions beside this
 //! folder.
 
+mod addresses;
+mod audits;
 mod hosts;
 mod integrations;
 mod queue;
 mod runs;
+mod stories;
 
 use super::Engine;
 

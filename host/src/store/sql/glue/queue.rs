@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::SqlStore;
+use crate::brake::{Effect, Held, Tally};
 use crate::change::{Arrival, Decoded, DeliveryNumber, LaneEnd, NewDelivery, Refused, Taken, Undecoded};
 use crate::contact::ContactId;
 use crate::hosting::Fence;
@@ -14,7 +15,7 @@ use crate::lane::{
 };
 use crate::profile::Intent;
 use crate::run::{Run, RunContact};
-use crate::store::sql::{Engine, changes, deliveries, lane, listing, results};
+use crate::store::sql::{Engine, brakes, changes, deliveries, lane, listing, results};
 use crate::store::{Newcomer, QueueStore, StoreError};
 
 #[async_trait]
@@ -57,9 +58,34 @@ impl<E: Engine> QueueStore for SqlStore<E> {
         self.engine.read(move |sql| lane::take(sql, &id, now, &busy, limit)).await
     }
 
-    async fn begin_writes(&self, fence: &Fence, intents: Vec<Intent>) -> Result<(), StoreError> {
+    async fn begin_writes(
+        &self,
+        fence: &Fence,
+        intents: Vec<Intent>,
+        effects: Vec<(ContactId, Effect)>,
+    ) -> Result<(), StoreError> {
         let fence = fence.clone();
-        self.engine.write(move |sql| lane::begin_writes(sql, &fence, &intents)).await
+        self.engine.write(move |sql| lane::begin_writes(sql, &fence, &intents, &effects)).await
+    }
+
+    async fn lane_tally(
+        &self,
+        id: &IntegrationId,
+        now: Timestamp,
+        about_to: &[(ContactId, Effect)],
+    ) -> Result<Tally, StoreError> {
+        let (id, about_to) = (id.clone(), about_to.to_vec());
+        self.engine.read(move |sql| brakes::lane_tally(sql, &id, now, &about_to)).await
+    }
+
+    async fn hold_lane(&self, fence: &Fence, held: Option<&Held>) -> Result<(), StoreError> {
+        let (fence, held) = (fence.clone(), held.cloned());
+        self.engine.write(move |sql| brakes::hold_lane(sql, &fence, held.as_ref())).await
+    }
+
+    async fn held_lane(&self, id: &IntegrationId) -> Result<Option<Held>, StoreError> {
+        let id = id.clone();
+        self.engine.read(move |sql| brakes::held_lane(sql, &id)).await
     }
 
     async fn note_absent(&self, fence: &Fence, contact: &ContactId) -> Result<(), StoreError> {

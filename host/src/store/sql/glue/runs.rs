@@ -5,21 +5,23 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 
 use super::SqlStore;
+use crate::brake::Held;
 use crate::contact::{ContactId, Discard};
+use crate::difference::Difference;
 use crate::hosting::Fence;
-use crate::integration::IntegrationId;
+use crate::integration::{Integration, IntegrationId};
 use crate::profile::Intent;
 use crate::run::{
     Batch, Counters, LedgerEntry, Outcome, Phase, Run, RunContact, RunId, RunOrder, Settled, Staged,
 };
-use crate::store::sql::{Engine, batches, ledger, pages, results, runs, stage};
+use crate::store::sql::{Engine, batches, brakes, ledger, pages, results, runs, stage};
 use crate::store::{Found, PageCommit, RunEnd, RunStore, StoreError};
 
 #[async_trait]
 impl<E: Engine> RunStore for SqlStore<E> {
     async fn accept_run(&self, integration: &IntegrationId, order: RunOrder) -> Result<Run, StoreError> {
         let integration = integration.clone();
-        self.engine.write(move |sql| runs::accept(sql, &integration, order)).await
+        self.engine.write(move |sql| runs::accept(sql, &integration, &order)).await
     }
 
     async fn run(&self, id: RunId) -> Result<Run, StoreError> {
@@ -127,6 +129,46 @@ impl<E: Engine> RunStore for SqlStore<E> {
         self.engine.write(move |sql| batches::end_left(sql, &fence, id, number)).await
     }
 
+    async fn profiles(&self, integration: &IntegrationId) -> Result<u64, StoreError> {
+        let integration = integration.clone();
+        self.engine.read(move |sql| ledger::profiles(sql, &integration)).await
+    }
+
+    async fn hold_run(&self, fence: &Fence, id: RunId, held: &Held) -> Result<(), StoreError> {
+        let (fence, held) = (fence.clone(), held.clone());
+        self.engine.write(move |sql| brakes::hold_run(sql, &fence, id, &held)).await
+    }
+
+    async fn approve(&self, integration: &IntegrationId) -> Result<Vec<Held>, StoreError> {
+        let integration = integration.clone();
+        self.engine.write(move |sql| brakes::approve(sql, &integration)).await
+    }
+
+    async fn note_difference(
+        &self,
+        fence: &Fence,
+        id: RunId,
+        contact: &ContactId,
+        difference: &Difference,
+    ) -> Result<(), StoreError> {
+        let (fence, contact, difference) = (fence.clone(), contact.clone(), difference.clone());
+        self.engine.write(move |sql| results::note_difference(sql, &fence, id, &contact, &difference)).await
+    }
+
+    async fn differences(
+        &self,
+        id: RunId,
+        after: Option<&ContactId>,
+        limit: u32,
+    ) -> Result<Vec<(RunContact, Difference)>, StoreError> {
+        let after = after.cloned();
+        self.engine.read(move |sql| results::differences(sql, id, after.as_ref(), limit)).await
+    }
+
+    async fn trial(&self, id: RunId) -> Result<Option<Integration>, StoreError> {
+        self.engine.read(move |sql| runs::trial(sql, id)).await
+    }
+
     async fn end_run(&self, fence: &Fence, id: RunId, end: RunEnd) -> Result<Run, StoreError> {
         let fence = fence.clone();
         self.engine.write(move |sql| runs::end(sql, &fence, id, &end)).await
@@ -141,6 +183,15 @@ impl<E: Engine> RunStore for SqlStore<E> {
     ) -> Result<Vec<RunContact>, StoreError> {
         let after = after.cloned();
         self.engine.read(move |sql| results::contacts(sql, id, outcome, after.as_ref(), limit)).await
+    }
+
+    async fn outcomes_of(
+        &self,
+        id: RunId,
+        contacts: &[ContactId],
+    ) -> Result<HashMap<ContactId, RunContact>, StoreError> {
+        let contacts = contacts.to_vec();
+        self.engine.read(move |sql| results::of(sql, id, &contacts)).await
     }
 
     async fn reasons(&self, id: RunId) -> Result<Vec<(Outcome, String, u64)>, StoreError> {

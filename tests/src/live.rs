@@ -3,14 +3,14 @@
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
+use crate::dice;
+use crate::expected::{Expected, people_of};
+use crate::postgres::{self, free_port};
+use crate::processes::Followed;
+use crate::rig::{ACME, Rig, eventually};
+use crate::sides::{VISITS, profiles};
 use serde_json::Value;
 use sluice_sandbox::{Editor, SandboxConfig, WebhookCounters};
-use sluice_tests::dice;
-use sluice_tests::expected::{Expected, people_of};
-use sluice_tests::postgres::{self, free_port};
-use sluice_tests::processes::Followed;
-use sluice_tests::rig::{ACME, Rig, eventually};
-use sluice_tests::sides::{VISITS, profiles};
 
 /// How long a test waits for the two sides to become quiet.
 const PATIENCE: Duration = Duration::from_secs(1200);
@@ -130,7 +130,7 @@ impl Live {
 
     /// The same for what is reached under another address.
     pub async fn until_subscribed_at(&self, url: &str) {
-        sluice_tests::rig::until("the webhook is set up", || {
+        crate::rig::until("the webhook is set up", || {
             self.sandbox.lime_subscriptions().iter().any(|it| it.target_url.starts_with(url))
         })
         .await;
@@ -196,7 +196,7 @@ impl Live {
         id: &str,
         consents: &std::collections::BTreeMap<(String, String), String>,
     ) {
-        let given = sluice_tests::expected::consents_of(&self.sandbox, id.parse().unwrap());
+        let given = crate::expected::consents_of(&self.sandbox, id.parse().unwrap());
         for (of, state) in consents {
             let says = given.get(of).map(String::as_str);
             assert!(

@@ -4,23 +4,28 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-/// `YYYY-MM-DD` of an ISO date, or of a date with a time: the day as written, whatever the zone.
-pub(super) fn date_as_written(text: &str) -> Option<String> {
+/// The day of an ISO date, or of a date with a time: as written, whatever the zone.
+pub fn date_as_written(text: &str) -> Option<Date> {
     let text = text.trim();
     let (day, rest) = text.split_at_checked(10)?;
     let date = day_of(day)?;
     let complete = rest.is_empty() || moment(text).is_some();
-    complete.then(|| date.to_string())
+    complete.then_some(date)
 }
 
 /// The day, in UTC, of a moment.
-pub(super) fn date_in_utc(text: &str) -> Option<String> {
-    let date = TimeZone::UTC.to_datetime(moment(text)?).date();
-    (date.year() > 0).then(|| date.to_string())
+pub fn date_in_utc(text: &str) -> Option<Date> {
+    let date = in_utc(moment(text)?).date();
+    (date.year() > 0).then_some(date)
+}
+
+/// Date and time, in UTC, of a moment.
+pub fn in_utc(moment: Timestamp) -> DateTime {
+    TimeZone::UTC.to_datetime(moment)
 }
 
 /// A moment: RFC 3339; without an offset, or with no time at all, it is taken as UTC.
-pub(super) fn moment(text: &str) -> Option<Timestamp> {
+pub fn moment(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment);
@@ -33,12 +38,13 @@ pub(super) fn moment(text: &str) -> Option<Timestamp> {
     utc(local)
 }
 
-fn utc(local: DateTime) -> Option<Timestamp> {
+/// A date and time that is one of UTC.
+pub fn utc(local: DateTime) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(local).ok()
 }
 
 /// Seconds since 1970, rounded down.
-pub(super) fn seconds(moment: Timestamp) -> Option<i64> {
+pub fn seconds(moment: Timestamp) -> Option<i64> {
     i64::try_from(moment.as_nanosecond().div_euclid(1_000_000_000)).ok()
 }
 
@@ -48,7 +54,8 @@ fn without_zone(text: &str) -> Option<&str> {
     plain.then_some(text)
 }
 
-fn day_of(text: &str) -> Option<Date> {
+/// A date: `YYYY-MM-DD`, after the year nought.
+pub fn day_of(text: &str) -> Option<Date> {
     let shaped = text.len() == 10
         && text.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
@@ -64,9 +71,9 @@ mod tests {
 
     #[test]
     fn the_day_is_as_written() {
-        assert_eq!(date_as_written("2021-01-01T00:00:00+01:00").as_deref(), Some("2021-01-01"));
-        assert_eq!(date_as_written(" 1899-12-30 ").as_deref(), Some("1899-12-30"));
-        assert_eq!(date_as_written("2024-02-29 10:00").as_deref(), Some("2024-02-29"));
+        assert_eq!(date_as_written("2021-01-01T00:00:00+01:00"), Some(Date::constant(2021, 1, 1)));
+        assert_eq!(date_as_written(" 1899-12-30 "), Some(Date::constant(1899, 12, 30)));
+        assert_eq!(date_as_written("2024-02-29 10:00"), Some(Date::constant(2024, 2, 29)));
         for bad in [
             "2023-02-29",
             "20130208",
@@ -90,6 +97,6 @@ mod tests {
         assert_eq!(at("1970-01-02"), Some(86_400));
         assert_eq!(at("1970-01-01T00:01:00"), Some(60));
         assert_eq!(at("yesterday"), None);
-        assert_eq!(date_in_utc("2021-01-01T00:00:00+01:00").as_deref(), Some("2020-12-31"));
+        assert_eq!(date_in_utc("2021-01-01T00:00:00+01:00"), Some(Date::constant(2020, 12, 31)));
     }
 }

@@ -1,0 +1,61 @@
+//! A changed address: the new one is opted in wherever the old one was and the CRM still gives it, and then the old
+//! one is opted out of everything.
+//!
+//! APSIS One's consents are the profile's (Consent 2.0), so that they go with it to its new address; whether they do
+//! in every account is inferred (reference of the attributes, "Consent addresses"), so it is looked at afterwards
+//! rather than believed. What the recipient said while the profile had the old address is remembered before the new
+//! one is written: an opt-out there holds for the new address, too, whatever APSIS One shows then. Pure.
+
+use crate::address::Move;
+use crate::contact::Channel;
+use crate::profile::{Address, ConsentType, Intent, KnownConsent};
+use crate::run::Staged;
+
+/// The channels that have addresses.
+const CHANNELS: [Channel; 2] = [Channel::Email, Channel::Sms];
+
+/// Addresses that a profile has, or may have, and is to have no more.
+///
+/// `known`: the profile's consents now.
+pub fn left_by(staged: &Staged, known: &[KnownConsent]) -> Vec<Move> {
+    let mut moves: Vec<Move> = Vec::new();
+    for channel in CHANNELS {
+        let new = staged.intent.address(channel);
+        if new == Address::Untouched {
+            continue;
+        }
+        for before in staged.last_written.iter().chain(&staged.attempted) {
+            let Address::Is(old) = before.address(channel) else { continue };
+            let is_new = new == Address::Is(old.clone());
+            if is_new || moves.iter().any(|other| other.channel == channel && other.old == old) {
+                continue;
+            }
+            let before = known.iter().filter(|consent| consent.channel == channel).cloned().collect();
+            moves.push(Move { channel, old, before });
+        }
+    }
+    moves
+}
+
+/// Whether an intent changes an address that was written before.
+pub fn moves(staged: &Staged) -> bool {
+    !left_by(staged, &[]).is_empty()
+}
+
+/// Moves of which the intent still leaves the old address; one that goes back to it has nothing to leave.
+pub fn still_left(moves: Vec<Move>, intent: &Intent) -> Vec<Move> {
+    moves.into_iter().filter(|one| intent.address(one.channel) != Address::Is(one.old.clone())).collect()
+}
+
+/// What counts as known of the profile's consents at its new address: what APSIS One shows, and an opt-out from
+/// before where it shows nothing.
+pub fn carried_over(moves: &[Move], known: Vec<KnownConsent>) -> Vec<KnownConsent> {
+    let mut carried = known;
+    for before in moves.iter().flat_map(|one| &one.before) {
+        let same = |now: &KnownConsent| now.topic == before.topic && now.channel == before.channel;
+        if before.state == ConsentType::OptOut && !carried.iter().any(same) {
+            carried.push(before.clone());
+        }
+    }
+    carried
+}

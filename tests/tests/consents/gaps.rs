@@ -1,0 +1,23 @@
+//! Promises that the program does not keep yet, each behind a name: `true` once it is kept, and then held to.
+
+/// Of several contacts with one address, the strictest answer for a topic and channel holds for the address.
+pub const SHARED_ADDRESSES_ARE_STRICT: bool = true;
+
+/// When the contact who said no to a shared address leaves it, those who say yes are opted in again by themselves. Until
+/// then whoever was once held back by somebody else's no may stay so.
+pub const COMES_BACK_WHEN_THE_REFUSAL_GOES: bool = true;
+
+/// Where two consent types are mapped to one subscription, saying yes again to the one that was refused opts in again,
+/// though the yes to the other one is older than the refusal. (The older of the two counts as the answer's date.)
+pub const COMES_BACK_WHEN_THE_OTHER_ROW_DOES: bool = false;
+
+/// New rules hold for every contact that is read after they were applied. (A lane that is at work goes on with the rules
+/// that it began with, for five seconds at most.)
+pub const NEW_RULES_HOLD_AT_ONCE: bool = false;
+
+/// Who unsubscribes in APSIS One unsubscribes the address: another contact's older yes does not opt it in.
+pub const UNSUBSCRIBING_IS_THE_ADDRESSES: bool = false;
+
+/// A new address is opted in wherever the old one was, and then the old one is opted out of all: also where consents
+/// stay with the address, and also where a profile that is no contact's holds the old one.
+pub const ADDRESS_CHANGES_ARE_WHOLE: bool = true;

@@ -1,0 +1,74 @@
+//! Random sequences against the model.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use futures::{StreamExt, stream};
+use sluice_tests::dice;
+use sluice_tests::rig::at_full_size;
+
+use crate::shrinking::shrunk;
+use crate::steps::Sequence;
+use crate::world::{Found, World};
+
+/// Sequences at the same time: they wait more than they work.
+const AT_ONCE: usize = 24;
+
+/// Goes through a sequence; what was found wrong, with what became mailable meanwhile.
+pub async fn go_through(sequence: &Sequence) -> (Found, Vec<String>) {
+    let mut world = World::new(sequence.setting).await;
+    for (number, step) in sequence.steps.iter().enumerate() {
+        world.at_step(number + 1);
+        world.step(*step).await;
+        if !world.found().is_empty() {
+            break;
+        }
+    }
+    if world.found().is_empty() {
+        world.at_step(sequence.steps.len() + 1);
+        world.end().await;
+    }
+    let mut found = world.found();
+    if found.is_empty() {
+        found = world.compare();
+    }
+    let told = world.told();
+    world.close().await;
+    (found, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_becomes_mailable_whom_the_crm_does_not_let_be_mailed() {
+    let count: u64 = match std::env::var("SLUICE_TEST_SEQUENCES").ok().and_then(|count| count.parse().ok()) {
+        Some(count) => count,
+        None if at_full_size() => 10_000,
+        None => 150,
+    };
+    let first = dice::seed();
+    let (start, done, became) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
+    let one = async |seed: u64| {
+        let sequence = Sequence::of(seed);
+        let (found, told) = go_through(&sequence).await;
+        became.fetch_add(told.len(), Ordering::Relaxed);
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done.is_multiple_of(500) {
+            println!("{done} sequences, {} s", start.elapsed().as_secs());
+        }
+        (!found.is_empty()).then_some((seed, sequence, found, told))
+    };
+    let seeds = stream::iter((0..count).map(|number| first.wrapping_add(number)));
+    let mut failed =
+        std::pin::pin!(seeds.map(one).buffer_unordered(AT_ONCE).filter_map(async |failed| failed));
+    if let Some((seed, sequence, found, told)) = failed.next().await {
+        println!("seed {seed} fails:\n{sequence}{}\n{}\nmade smaller:", found.join("\n"), told.join("\n"));
+        let (sequence, found, told) = shrunk(sequence, found, told).await;
+        panic!(
+            "SLUICE_TEST_SEED={seed} SLUICE_TEST_SEQUENCES=1 fails; the least that does:\n{sequence}{}\n{}",
+            found.join("\n"),
+            told.join("\n")
+        );
+    }
+    let became = became.load(Ordering::Relaxed);
+    println!("{count} sequences in {} s, {became} changes of what is mailable", start.elapsed().as_secs());
+    assert!(became as u64 > count, "something became mailable: {became}");
+}
