@@ -1,7 +1,7 @@
 //! What the demo's rules make of people, worked out from the data files, or from what the simulated Lime CRM
 //! itself knows: a second opinion that shares no code with the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -39,6 +39,18 @@ pub fn people_of(sandbox: &Sandbox) -> BTreeMap<String, Expected> {
         ids.into_iter().map(|id| as_in_files(sandbox.lime_object(limetype, id).unwrap())).collect()
     };
     of(all("person"), all("company"), all("consent"))
+}
+
+/// Who of the data files has an address that another has, too, by id. What one of them refused stands for the
+/// others after that one moved away or is gone: APSIS One cannot take a refusal back to nothing said.
+pub fn sharing() -> BTreeSet<String> {
+    let mut holders: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+    for row in read("persons") {
+        for address in addresses(&row) {
+            holders.entry(address).or_default().push(id(&row["id"]).to_string());
+        }
+    }
+    holders.into_values().filter(|holders| holders.len() > 1).flatten().collect()
 }
 
 /// An object of Lime's API with the names and forms of the data files.
