@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
-use super::bindings::exported::{connector, contacts, deliveries, overviews};
+use super::bindings::exported::{connector, contacts, deliveries, overviews, related};
 use super::environment::Shared;
 use super::error::LoadError;
 use super::pace::RateLimit;
@@ -18,7 +18,7 @@ use super::state::CallState;
 pub const PACKAGE: &str = "sluice:crm-connector";
 
 /// Its version. A component of any version on the same track (`0.1.x`) loads.
-pub const VERSION: &str = "0.1.0";
+pub const VERSION: &str = "0.1.1";
 
 /// What a connector says about itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,8 @@ pub struct Exports {
     pub deliveries: bool,
     /// The CRM has lists of people.
     pub overviews: bool,
+    /// Contacts show values of other records.
+    pub related: bool,
 }
 
 /// A connector, ready to be called. Clones share it.
@@ -73,7 +75,12 @@ impl Connector {
 
     /// What it offers beyond reading contacts.
     pub fn exports(&self) -> Exports {
-        Exports { deliveries: self.0.bound.deliveries.is_some(), overviews: self.0.bound.overviews.is_some() }
+        let Bound { deliveries, overviews, related, .. } = &self.0.bound;
+        Exports {
+            deliveries: deliveries.is_some(),
+            overviews: overviews.is_some(),
+            related: related.is_some(),
+        }
     }
 
     /// The SHA-256 of its file, lower-case hex.
@@ -101,6 +108,7 @@ pub(super) struct Bound {
     pub(super) contacts: contacts::GuestIndices,
     pub(super) deliveries: Option<deliveries::GuestIndices>,
     pub(super) overviews: Option<overviews::GuestIndices>,
+    pub(super) related: Option<related::GuestIndices>,
 }
 
 impl Bound {
@@ -120,12 +128,15 @@ impl Bound {
             overviews: has("overviews")
                 .then(|| overviews::GuestIndices::new(&pre).map_err(|error| mismatch("overviews", &error)))
                 .transpose()?,
+            related: has("related")
+                .then(|| related::GuestIndices::new(&pre).map_err(|error| mismatch("related", &error)))
+                .transpose()?,
             pre,
         })
     }
 }
 
-/// `sluice:crm-connector@0.1.0`.
+/// `sluice:crm-connector@0.1.1`.
 pub(super) fn spoken() -> String {
     format!("{PACKAGE}@{VERSION}")
 }
@@ -251,7 +262,7 @@ mod tests {
             let refused = check_names(&reader(other), &[]).unwrap_err();
             assert_eq!(refused.code(), "component-other-version");
             let words = refused.to_string();
-            assert!(words.contains(&format!("@{other}")) && words.contains("@0.1.0"), "{words}");
+            assert!(words.contains(&format!("@{other}")) && words.contains("@0.1.1"), "{words}");
         }
     }
 

@@ -208,7 +208,21 @@ impl Connection {
             "read-members",
             overviews.call_read_members(&overview, after.as_ref(), limit)
         )?;
-        self.taken("read-members", convert::members(told, &self.bounds(limit)))
+        self.taken("read-members", convert::members(told.contacts, told.next, &self.bounds(limit)))
+    }
+
+    /// One page of the contacts that show the values of a record which is no contact.
+    pub async fn contacts_of(
+        &self,
+        subject: &str,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Members, CallError> {
+        let (after, limit) = (after.map(|cursor| cursor.0.clone()), self.asked(limit));
+        let subject = subject.to_owned();
+        let told =
+            call_if_offered!(self, "contacts-of", related.call_contacts_of(&subject, after.as_ref(), limit))?;
+        self.taken("contacts-of", convert::members(told.contacts, told.next, &self.bounds(limit)))
     }
 
     fn page(&self, call: &'static str, told: contacts::Page, asked: u32) -> Result<Page, CallError> {

@@ -334,14 +334,18 @@ pub(super) fn overviews(told: Vec<overviews::Overview>) -> Result<Vec<Overview>,
     Ok(overviews)
 }
 
-pub(super) fn members(told: overviews::Members, bounds: &Bounds) -> Result<Members, Misfit> {
-    if told.contacts.len() > bounds.records {
+pub(super) fn members(
+    contacts: Vec<String>,
+    next: Option<String>,
+    bounds: &Bounds,
+) -> Result<Members, Misfit> {
+    if contacts.len() > bounds.records {
         return Err(Misfit::Limit(Limit::PageRecords));
     }
     let one = |(at, told)| id(told, &format!("contacts[{at}]"));
     Ok(Members {
-        contacts: told.contacts.into_iter().enumerate().map(one).collect::<Result<_, _>>()?,
-        next: told.next.map(|next| cursor(next, bounds)).transpose()?,
+        contacts: contacts.into_iter().enumerate().map(one).collect::<Result<_, _>>()?,
+        next: next.map(|next| cursor(next, bounds)).transpose()?,
     })
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
-use super::bindings::Full;
+use super::bindings::Complete;
 use super::call::Call;
 use super::component::{Bound, Connector, Loaded, check_kind, check_world, mismatch};
 use super::convert::{self, Misfit};
@@ -93,7 +93,7 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config()).map_err(host)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(host)?;
-        Full::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(host)?;
+        Complete::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state).map_err(host)?;
         tick(&engine).map_err(host)?;
         let precompiled = Precompiled::new(cache_dir).map_err(|error| {
             host(format!("the directory {} cannot be used: {error}", cache_dir.display()))

@@ -3,7 +3,8 @@
 //! A delivery has the person's own values, but neither the company's nor the consents, and may be older
 //! than what Lime holds by now. So a person that changed is handed over as touched, to be read again, and
 //! never as a half contact. The same goes for a consent, since an older record of the same type does not
-//! hold. Signatures as in Lime's webhook documentation (version 1) and in its client (version 2).
+//! hold. What is about neither, such as a company, is discarded with its limetype and id, by which the host asks
+//! for the persons that show it. Signatures as in Lime's webhook documentation (version 1) and in its client (version 2).
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;

@@ -9,6 +9,7 @@
 
 pub mod api;
 mod check;
+mod company;
 pub mod consent;
 pub mod delivery;
 pub mod limetype;
@@ -28,7 +29,7 @@ use std::collections::BTreeSet;
 use jiff::tz::TimeZone;
 use sluice_sdk::{
     Change, Connector, ConsentInfo, Contact, Deliveries, Delivery, Description, Error, FieldInfo, Members,
-    Overview, Overviews, Page, Proof,
+    Overview, Overviews, Page, Proof, Sharers,
 };
 
 use crate::api::Api;
@@ -52,7 +53,7 @@ pub struct Lime {
     zone: TimeZone,
 }
 
-sluice_sdk::export_full!(Lime);
+sluice_sdk::export_complete!(Lime);
 
 impl Lime {
     /// How many records to ask for where so many are wanted.
@@ -118,6 +119,10 @@ impl Deliveries for Lime {
 
     fn receive(&self, delivery: &Delivery) -> Result<Vec<Change>, Error> {
         delivery::receive(&delivery.body, &self.settings, &self.zone)
+    }
+
+    fn contacts_of(&self, subject: &str, after: Option<&str>, limit: u32) -> Result<Sharers, Error> {
+        self.persons_of(subject, after, limit)
     }
 
     fn subscribe(&self, url: &str) -> Result<String, Error> {

@@ -116,6 +116,8 @@ pub struct Model {
     pub company: Vec<Property>,
     /// What people call a company.
     pub company_label: String,
+    /// The limetype of companies; empty where persons have none.
+    pub company_limetype: String,
 }
 
 impl Model {
@@ -139,13 +141,13 @@ impl Model {
             Some(relation) => {
                 // Older answers may not name the related limetype; the base solution names both alike.
                 let name = relation.related.as_deref().unwrap_or(&settings.company_property);
-                Some(read_limetype(api, name)?)
+                Some((name.to_owned(), read_limetype(api, name)?))
             }
             None => None,
         };
-        let (company, company_label) =
-            company.map_or_else(Default::default, |company| (company.properties, company.label));
-        let mut model = Self { person: person.properties, company, company_label };
+        let (company_limetype, company, company_label) = company
+            .map_or_else(Default::default, |(name, company)| (name, company.properties, company.label));
+        let mut model = Self { person: person.properties, company, company_label, company_limetype };
         model.keep_wanted(settings);
         if let Ok(text) = serde_json::to_string(&model)
             && text.len() <= SESSION_BYTES

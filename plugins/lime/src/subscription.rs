@@ -39,7 +39,7 @@ impl Subscription {
 }
 
 impl Lime {
-    fn events(&self) -> Vec<String> {
+    fn events(&self) -> Result<Vec<String>, Error> {
         let of_type = |limetype: &str, actions: &[&str]| -> Vec<String> {
             actions.iter().map(|action| format!("{limetype}.{action}")).collect()
         };
@@ -47,13 +47,14 @@ impl Lime {
         if self.reads_consents() {
             events.extend(of_type(&self.settings.consent_limetype, &["new", "update", "delete", "restore"]));
         }
-        events
+        events.extend(self.company_events()?);
+        Ok(events)
     }
 
     /// One subscription to `url` with the events that are wanted. One that is there is kept; what else
     /// there is for this address is deleted, since it would double every message.
     pub(crate) fn subscribe_to(&self, url: &str) -> Result<String, Error> {
-        let wanted = self.events();
+        let wanted = self.events()?;
         let there: Vec<Subscription> = self.api.get("v1/subscription/", WHAT)?.ok(WHAT)?.json(WHAT)?;
         let mut twins: Vec<Subscription> = there.into_iter().filter(|it| it.target_url == url).collect();
         let version_2 = |it: &Subscription| it.signature_version.as_deref() == Some("v2");

@@ -91,6 +91,45 @@ fn persons() {
     assert_eq!(receive(&event), [Change::Deleted("1042".to_owned())]);
 }
 
+#[test]
+fn the_persons_of_a_company_that_changed() {
+    let event = json!({"event": "company.update", "body": {"id": 1014, "limetype": "company", "values": {}}});
+    let changes = receive(&event);
+    let [Change::Discarded(discard)] = changes.as_slice() else { panic!("{changes:?}") };
+    assert_eq!(discard.reason, DiscardReason::NotRelevant);
+    let subject = discard.subject.clone().unwrap();
+
+    for query_refused in [None, Some(403)] {
+        let server = Server::shared();
+        {
+            let mut server = server.borrow_mut();
+            (1001..1008).for_each(|id| server.person(id));
+            server.put("company", 1015, json!({"name": "Annan AB"}));
+            server.put("person", 1004, json!({"firstname": "Else", "company": 1015}));
+            server.put("person", 1005, json!({"firstname": "None", "company": null}));
+            server.query_refused = query_refused;
+        }
+        let mut bench = bench(&server);
+        let mut found = |subject: &str| {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = call(&mut bench, |lime| lime.contacts_of(subject, after.as_deref(), 2)).unwrap();
+                assert!(page.contacts.len() <= 2);
+                found.extend(page.contacts);
+                after = page.next;
+                if after.is_none() {
+                    return found;
+                }
+            }
+        };
+        assert_eq!(found(&subject), ["1001", "1002", "1003", "1006", "1007"], "{query_refused:?}");
+        assert_eq!(found("company 1015"), ["1004"]);
+        for none in ["company 1016", "consenttype 1001", "company", "company x"] {
+            assert!(found(none).is_empty(), "{none}");
+        }
+    }
+}
+
 fn consent(action: &str, values: &Json, original: &Json) -> Vec<Change> {
     receive(&json!({"event": format!("consent.{action}"),
         "body": {"id": 1301, "limetype": "consent", "values": values, "original_values": original}}))

@@ -165,7 +165,8 @@ fn subscribing_twice_makes_one() {
         let there = server.borrow().subscriptions.clone();
         assert_eq!(there.len(), 1);
         assert_eq!(there[0]["signature_version"].as_str(), version);
-        assert!(there[0]["events"].to_string().contains("consent.update"));
+        let events = there[0]["events"].to_string();
+        assert!(events.contains("consent.update") && events.contains("company.update"), "{events}");
         assert!(
             !format!("{:?}", bench.requests()).contains("0123456789abcdef"),
             "the host places the secret"

@@ -15,10 +15,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-pub use crate::bindings::full::sluice::crm_connector::http::{
+pub use crate::bindings::complete::sluice::crm_connector::http::{
     Credential, Error as HttpError, ErrorKind as HttpErrorKind, Method, Request, Response,
 };
-pub use crate::bindings::full::sluice::crm_connector::log::Level;
+pub use crate::bindings::complete::sluice::crm_connector::log::Level;
 
 type Crm = Box<dyn FnMut(&Request) -> Result<Response, HttpError>>;
 

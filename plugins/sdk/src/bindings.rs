@@ -1,18 +1,18 @@
-//! What wit-bindgen makes of world `full` in `wit/crm-connector.wit`.
+//! What wit-bindgen makes of world `complete` in `wit/crm-connector.wit`.
 //!
 //! Authors use the re-exports at the crate's root; the module is public for the export macros. World
 //! `reader` is the crate `sluice-sdk-reader`: two worlds in one crate would define the same macros.
 
 #![allow(missing_docs, clippy::all, unsafe_code, reason = "generated from the WIT, which documents it")]
 
-/// World `full`: every interface.
-pub mod full {
+/// World `complete`: every interface.
+pub mod complete {
     wit_bindgen::generate!({
         path: "../../wit",
-        world: "full",
+        world: "complete",
         pub_export_macro: true,
         export_macro_name: "export_world",
-        default_bindings_module: "sluice_sdk::bindings::full",
+        default_bindings_module: "sluice_sdk::bindings::complete",
         additional_derives: [PartialEq],
     });
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Change, ConsentInfo, Contact, Delivery, Description, Error, FieldInfo, Members, Overview, Page, Proof,
+    Sharers,
 };
 
 /// What every connector does.
@@ -80,6 +81,15 @@ pub trait Deliveries: Connector {
     /// # Errors
     /// `malformed` where it cannot be read.
     fn receive(&self, delivery: &Delivery) -> Result<Vec<Change>, Error>;
+
+    /// One page of the contacts that show the values of a record which [`Deliveries::receive`] discarded as
+    /// `not-relevant`, by the discard's subject: the people of a company that changed. By default there are none.
+    ///
+    /// # Errors
+    /// As the CRM answers.
+    fn contacts_of(&self, _subject: &str, _after: Option<&str>, _limit: u32) -> Result<Sharers, Error> {
+        Ok(Sharers { contacts: Vec::new(), next: None })
+    }
 
     /// Asks the CRM to send changes to `url`; safe to call twice. The CRM's id for it.
     ///

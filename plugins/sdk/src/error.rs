@@ -1,6 +1,6 @@
 //! Ways to make the contract's error: each names what the host should do next.
 
-use crate::bindings::full::sluice::crm_connector::types::{Error, ErrorKind};
+use crate::bindings::complete::sluice::crm_connector::types::{Error, ErrorKind};
 
 impl Error {
     /// An error of a kind, with a sentence for the user: what happened and what to do. No secrets, no

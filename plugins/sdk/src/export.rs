@@ -1,32 +1,32 @@
 //! From a [`Connector`] to the exports of a component.
 //!
-//! [`export_full!`](crate::export_full) is for a CRM with deliveries and overviews; for one without, the
+//! [`export_complete!`](crate::export_complete) is for a CRM with deliveries and overviews; for one without, the
 //! crate `sluice-sdk-reader` has `export_reader!`. Both do nothing on a native target, so that a
 //! connector's tests are plain tests.
 
 use std::marker::PhantomData;
 
-use crate::bindings::full;
+use crate::bindings::complete;
 use crate::{
     Change, Connector, ConsentInfo, Contact, Deliveries, Delivery, Description, Error, FieldInfo, Members,
-    Overview, Overviews, Page, Proof, settings,
+    Overview, Overviews, Page, Proof, Sharers, settings,
 };
 
-/// Exports a [`Connector`] that is also [`Deliveries`] and [`Overviews`] as world `full`.
+/// Exports a [`Connector`] that is also [`Deliveries`] and [`Overviews`] as world `complete`.
 #[macro_export]
-macro_rules! export_full {
+macro_rules! export_complete {
     ($connector:ty) => {
         #[cfg(target_arch = "wasm32")]
         #[allow(unsafe_code, missing_docs)]
         const _: () = {
-            type Component = $crate::export::Full<$connector>;
-    $crate::bindings::full::export_world!(Component with_types_in $crate::bindings::full);
+            type Component = $crate::export::Complete<$connector>;
+    $crate::bindings::complete::export_world!(Component with_types_in $crate::bindings::complete);
         };
     };
 }
 
-/// Carries world `full` for a connector.
-pub struct Full<T>(PhantomData<T>);
+/// Carries world `complete` for a connector.
+pub struct Complete<T>(PhantomData<T>);
 
 /// Starts a call: reads the settings that the schema names, and hands them to the connector.
 ///
@@ -36,7 +36,7 @@ pub fn open<T: Connector>() -> Result<T, Error> {
     T::open(settings::load(&T::describe().settings_schema)?)
 }
 
-impl<T: Connector> full::exports::sluice::crm_connector::connector::Guest for Full<T> {
+impl<T: Connector> complete::exports::sluice::crm_connector::connector::Guest for Complete<T> {
     fn describe() -> Description {
         T::describe()
     }
@@ -46,7 +46,7 @@ impl<T: Connector> full::exports::sluice::crm_connector::connector::Guest for Fu
     }
 }
 
-impl<T: Connector> full::exports::sluice::crm_connector::contacts::Guest for Full<T> {
+impl<T: Connector> complete::exports::sluice::crm_connector::contacts::Guest for Complete<T> {
     fn list_fields() -> Result<Vec<FieldInfo>, Error> {
         open::<T>()?.list_fields()
     }
@@ -68,7 +68,7 @@ impl<T: Connector> full::exports::sluice::crm_connector::contacts::Guest for Ful
     }
 }
 
-impl<T: Deliveries> full::exports::sluice::crm_connector::deliveries::Guest for Full<T> {
+impl<T: Deliveries> complete::exports::sluice::crm_connector::deliveries::Guest for Complete<T> {
     fn verify(delivery: Delivery) -> Result<Proof, Error> {
         T::verify(&delivery)
     }
@@ -86,7 +86,13 @@ impl<T: Deliveries> full::exports::sluice::crm_connector::deliveries::Guest for 
     }
 }
 
-impl<T: Overviews> full::exports::sluice::crm_connector::overviews::Guest for Full<T> {
+impl<T: Deliveries> complete::exports::sluice::crm_connector::related::Guest for Complete<T> {
+    fn contacts_of(subject: String, after: Option<String>, limit: u32) -> Result<Sharers, Error> {
+        open::<T>()?.contacts_of(&subject, after.as_deref(), limit)
+    }
+}
+
+impl<T: Overviews> complete::exports::sluice::crm_connector::overviews::Guest for Complete<T> {
     fn list_overviews() -> Result<Vec<Overview>, Error> {
         open::<T>()?.list_overviews()
     }

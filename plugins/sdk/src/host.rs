@@ -10,7 +10,7 @@ pub(crate) use crate::bench::host::*;
 
 #[cfg(target_arch = "wasm32")]
 mod imports {
-    use crate::bindings::full::sluice::crm_connector as wit;
+    use crate::bindings::complete::sluice::crm_connector as wit;
 
     pub(crate) fn fetch(request: &wit::http::Request) -> Result<wit::http::Response, wit::http::Error> {
         wit::http::fetch(request)

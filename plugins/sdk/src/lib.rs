@@ -1,7 +1,7 @@
 //! What the author of a Sluice connector needs, and nothing that a CRM is about.
 //!
 //! A connector is a type that implements [`Connector`], and [`Deliveries`] and [`Overviews`] where its
-//! CRM has them; [`export_full!`], or `export_reader!` of the crate `sluice-sdk-reader` where it has neither,
+//! CRM has them; [`export_complete!`], or `export_reader!` of the crate `sluice-sdk-reader` where it has neither,
 //! turns it into the exports of a component.
 //!
 //! ```text
@@ -31,18 +31,19 @@ pub mod request;
 mod retry_after;
 pub mod settings;
 
-pub use bindings::full::exports::sluice::crm_connector::connector::Description;
-pub use bindings::full::exports::sluice::crm_connector::contacts::{ConsentInfo, FieldInfo, FieldType};
-pub use bindings::full::exports::sluice::crm_connector::deliveries::{Delivery, Proof};
-pub use bindings::full::exports::sluice::crm_connector::overviews::{Members, Overview};
-pub use bindings::full::sluice::crm_connector::types::{
+pub use bindings::complete::exports::sluice::crm_connector::connector::Description;
+pub use bindings::complete::exports::sluice::crm_connector::contacts::{ConsentInfo, FieldInfo, FieldType};
+pub use bindings::complete::exports::sluice::crm_connector::deliveries::{Delivery, Proof};
+pub use bindings::complete::exports::sluice::crm_connector::overviews::{Members, Overview};
+pub use bindings::complete::exports::sluice::crm_connector::related::Sharers;
+pub use bindings::complete::sluice::crm_connector::types::{
     Change, Channel, Choice, Consent, Contact, Discard, DiscardReason, Error, ErrorKind, Field, Page, Value,
 };
 pub use connector::{Connector, Deliveries, Overviews};
 
 /// Log lines, on the span of the current call. No personal data: the host stores them.
 pub mod log {
-    pub use crate::bindings::full::sluice::crm_connector::log::Level;
+    pub use crate::bindings::complete::sluice::crm_connector::log::Level;
 
     /// Writes one line.
     pub fn log(level: Level, message: &str) {

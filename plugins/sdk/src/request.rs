@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use crate::bindings::full::sluice::crm_connector::http::{Credential, Method};
+pub use crate::bindings::complete::sluice::crm_connector::http::{Credential, Method};
 
-use crate::bindings::full::sluice::crm_connector::http;
+use crate::bindings::complete::sluice::crm_connector::http;
 use crate::{Error, ErrorKind, host, retry_after};
 
 /// A request in the making.

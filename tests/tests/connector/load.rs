@@ -14,7 +14,7 @@ async fn a_connector_built_on_the_frozen_contract_describes_itself() {
     let description = stage.connector.description();
     assert_eq!((description.id.as_str(), description.name.as_str()), ("faulty", "Faulty"));
     assert_eq!(description.email_field, "email");
-    assert_eq!(stage.connector.exports(), Exports { deliveries: true, overviews: true });
+    assert_eq!(stage.connector.exports(), Exports { deliveries: true, overviews: true, related: false });
     assert_eq!(stage.connector.digest().len(), 64);
 }
 
@@ -26,8 +26,8 @@ async fn another_version_of_the_contract_is_refused_in_a_sentence() {
     assert_eq!(refused.code(), "component-other-version");
     assert_eq!(
         refused.to_string(),
-        "this connector exports sluice:crm-connector@0.2.0; this host speaks sluice:crm-connector@0.1.0. Build the \
-         connector against the contract sluice:crm-connector@0.1.0, or run a host that speaks \
+        "this connector exports sluice:crm-connector@0.2.0; this host speaks sluice:crm-connector@0.1.1. Build the \
+         connector against the contract sluice:crm-connector@0.1.1, or run a host that speaks \
          sluice:crm-connector@0.2.0"
     );
 }
@@ -120,7 +120,7 @@ async fn the_lime_connector_loads_and_opens() {
     let stage = Stage::new().await;
     let lime = stage.engine.load(&std::fs::read(env!("LIME_WASM")).unwrap()).await.unwrap();
     assert_eq!(lime.description().id, "lime");
-    assert_eq!(lime.exports(), Exports { deliveries: true, overviews: true });
+    assert_eq!(lime.exports(), Exports { deliveries: true, overviews: true, related: true });
     let limit = lime.description().rate_limit.unwrap();
     assert_eq!((limit.requests, limit.seconds), (3_000, 300));
 

@@ -4,6 +4,7 @@
 
 mod brake;
 mod bursts;
+mod companies;
 mod daily;
 mod deletes;
 mod door;

@@ -28,7 +28,7 @@ use tracing::{debug, info, warn};
 
 use self::decode::Round;
 use self::prepare::{Job, Ready, another_attempt, prepare};
-use self::trouble::{Health, Trouble, cause, trouble, wait};
+use self::trouble::{Health, Trouble, cause, of_call, trouble, wait};
 use self::write::Failed;
 use super::braking;
 use super::failure::SyncError;
@@ -179,8 +179,12 @@ impl Lane<'_> {
     async fn take_in(&mut self) -> Result<usize, StoreError> {
         let decoded = match decode::decode(self.work).await? {
             Round::Done(decoded) => decoded,
-            Round::Attention(error) => {
-                self.pause(PauseKind::NeedsAttention, cause(&error), None).await?;
+            Round::Pause(kind, error) => {
+                let asked = match of_call(&error) {
+                    Trouble::Passing { after, .. } => after,
+                    _ => None,
+                };
+                self.pause(kind, cause(&error), asked).await?;
                 return Ok(0);
             }
         };

@@ -9,11 +9,11 @@ wit_bindgen::generate!({
     export_macro_name: "export_world",
     default_bindings_module: "sluice_sdk_reader::bindings",
     with: {
-        "sluice:crm-connector/types@0.1.0": sluice_sdk::bindings::full::sluice::crm_connector::types,
-        "sluice:crm-connector/log@0.1.0": sluice_sdk::bindings::full::sluice::crm_connector::log,
-        "sluice:crm-connector/settings@0.1.0": sluice_sdk::bindings::full::sluice::crm_connector::settings,
-        "sluice:crm-connector/session@0.1.0": sluice_sdk::bindings::full::sluice::crm_connector::session,
-        "sluice:crm-connector/secrets@0.1.0": sluice_sdk::bindings::full::sluice::crm_connector::secrets,
-        "sluice:crm-connector/http@0.1.0": sluice_sdk::bindings::full::sluice::crm_connector::http,
+        "sluice:crm-connector/types@0.1.1": sluice_sdk::bindings::complete::sluice::crm_connector::types,
+        "sluice:crm-connector/log@0.1.1": sluice_sdk::bindings::complete::sluice::crm_connector::log,
+        "sluice:crm-connector/settings@0.1.1": sluice_sdk::bindings::complete::sluice::crm_connector::settings,
+        "sluice:crm-connector/session@0.1.1": sluice_sdk::bindings::complete::sluice::crm_connector::session,
+        "sluice:crm-connector/secrets@0.1.1": sluice_sdk::bindings::complete::sluice::crm_connector::secrets,
+        "sluice:crm-connector/http@0.1.1": sluice_sdk::bindings::complete::sluice::crm_connector::http,
     },
 });

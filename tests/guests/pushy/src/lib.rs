@@ -17,7 +17,7 @@ pub struct Settings {}
 #[derive(Debug)]
 pub struct Pushy;
 
-sluice_sdk::export_full!(Pushy);
+sluice_sdk::export_complete!(Pushy);
 
 const FIELDS: [&str; 3] = ["email", "city", "visits"];
 
