@@ -38,7 +38,15 @@ fn main() -> Result<ExitCode> {
         Command::Test => {
             need_wasm_target()?;
             need_postgres()?;
-            run(cargo().args(["test", "--workspace", "--all-targets"]))?;
+            // The end-to-end tests wait most of the time, for what APSIS One allows in a second and for each other's
+            // processes: more of them than there are processors go side by side.
+            let threads = std::thread::available_parallelism().map_or(2, usize::from) * 3;
+            let mut tests = cargo();
+            tests.args(["test", "--workspace", "--all-targets"]);
+            if std::env::var_os("RUST_TEST_THREADS").is_none() {
+                tests.env("RUST_TEST_THREADS", threads.to_string());
+            }
+            run(&mut tests)?;
             run(cargo().args(["test", "--workspace", "--doc"]))?;
             Ok(ExitCode::SUCCESS)
         }
