@@ -3,11 +3,13 @@
 //! Plain data. An address is kept as a digest: it is only ever compared, and a list of shared ones needs the
 //! contacts' ids and no more.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::contact::{Channel, ContactId};
-use crate::profile::{KnownConsent, WantedConsent};
+use crate::profile::{KnownConsent, TopicId, WantedConsent};
 
 /// An address on one channel, as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +45,15 @@ pub enum Says {
         address: Option<AddressDigest>,
         /// Its own answers to what is mapped.
         answers: Vec<WantedConsent>,
+        /// Of these nothing can be said now: what was said before stands.
+        unsaid: BTreeSet<(TopicId, Channel)>,
+    },
+    /// The same of one whose profile keeps the address that it has.
+    AsBefore {
+        /// Its own answers to what is mapped.
+        answers: Vec<WantedConsent>,
+        /// Of these nothing can be said now: what was said before stands.
+        unsaid: BTreeSet<(TopicId, Channel)>,
     },
     /// These answers; the address and the other answers are as they were.
     Answers(Vec<WantedConsent>),

@@ -1,13 +1,14 @@
 //! What a full sync is needed for: since when APSIS One may not be what the CRM and the rules say, and why.
 //!
 //! Plain data, stored by `store`, shown by `cli`. A need is cleared by a full sync that was accepted after it came
-//! up and has completed, and by nothing else. Needs name rows, settings and codes: no values, no personal data.
+//! up and has completed, and by nothing else. One that read no more than what was known clears only what a change of
+//! the rules brought up. Needs name rows, settings and codes: no values, no personal data.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::contact::DiscardReason;
-use crate::run::{Run, RunId, RunKind};
+use crate::run::{Run, RunId, RunKind, Source};
 
 /// How many subjects are kept of one need.
 const SUBJECTS: usize = 50;
@@ -125,6 +126,14 @@ impl NeedCode {
         self == Self::ApsisAccountChanged
     }
 
+    /// Whether it is enough to decide everybody anew by what is known of him.
+    pub fn is_of_rules(self) -> bool {
+        matches!(
+            self,
+            Self::FieldMappingsChanged | Self::ConsentMappingsChanged | Self::DefaultCountryChanged
+        )
+    }
+
     /// The need of a record that was discarded in real time; none where no full sync could bring anything.
     pub fn of_discard(reason: DiscardReason) -> Option<Self> {
         match reason {
@@ -206,6 +215,7 @@ impl Need {
         run.kind == RunKind::FullSync
             && run.id > self.after_run
             && (run.forced || !self.code.must_be_forced())
+            && (run.source == Source::Crm || self.code.is_of_rules())
     }
 }
 
@@ -221,6 +231,7 @@ mod tests {
             integration: IntegrationId("acme".into()),
             kind,
             forced,
+            source: Source::Crm,
             phase: Phase::Completed,
             cursor: None,
             read_to_end: true,
@@ -258,6 +269,19 @@ mod tests {
         ] {
             assert_eq!(need(code).is_cleared_by(&run), expected, "{code:?} {run:?}");
         }
+    }
+
+    #[test]
+    fn a_run_that_asked_only_what_is_known_clears_only_what_the_rules_brought_up() {
+        let run = Run { source: Source::Known, ..run(8, RunKind::FullSync, true) };
+        let cleared: Vec<_> =
+            NeedCode::ALL.into_iter().filter(|code| need(*code).is_cleared_by(&run)).collect();
+        let of_rules = [
+            NeedCode::FieldMappingsChanged,
+            NeedCode::ConsentMappingsChanged,
+            NeedCode::DefaultCountryChanged,
+        ];
+        assert_eq!(cleared, of_rules);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::contact::{Channel, ContactId};
+use crate::contact::{Channel, Consent, ContactId};
 use crate::reason::Reason;
 use crate::run::Outcome;
 
@@ -77,6 +77,26 @@ pub enum Answer {
     Unsaid,
 }
 
+impl Answer {
+    /// Whether this is known to be from before another one; of two of the same moment, a refusal is the later one.
+    pub fn is_before(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Given(Some(this)), Self::Refused(Some(other))) => this <= other,
+            (
+                Self::Given(Some(this)) | Self::Refused(Some(this)),
+                Self::Given(Some(other)) | Self::Refused(Some(other)),
+            ) => this < other,
+            _ => false,
+        }
+    }
+}
+
+impl From<&Consent> for Answer {
+    fn from(consent: &Consent) -> Self {
+        if consent.given { Self::Given(consent.changed_at) } else { Self::Refused(consent.changed_at) }
+    }
+}
+
 /// What one consent mapping row wants for a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantedConsent {
@@ -86,6 +106,18 @@ pub struct WantedConsent {
     pub channel: Channel,
     /// The CRM's answer.
     pub answer: Answer,
+}
+
+/// Lays single answers that were told over those that are known. One that is older than what is known, as a message
+/// that was overtaken brings, changes nothing.
+pub fn lay_told_over(known: &mut Vec<WantedConsent>, told: &[WantedConsent]) {
+    for now in told {
+        match known.iter_mut().find(|then| then.is_same(now)) {
+            Some(then) if now.answer.is_before(then.answer) => {}
+            Some(then) => *then = now.clone(),
+            None => known.push(now.clone()),
+        }
+    }
 }
 
 /// What a profile and its consents should be: the rules' answer for one contact.

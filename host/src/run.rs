@@ -97,6 +97,31 @@ impl RunKind {
     }
 }
 
+/// Where a run reads contacts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// In the CRM.
+    #[default]
+    Crm,
+    /// In the store, as they looked when they were last read: for rules that have changed, where the CRM is known
+    /// well enough. Whatever came since has been dealt with by itself.
+    Known,
+}
+
+impl Source {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Crm, Self::Known];
+
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Crm => "crm",
+            Self::Known => "known",
+        }
+    }
+}
+
 /// What is asked for when a run is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunOrder {
@@ -104,6 +129,8 @@ pub enum RunOrder {
     FullSync {
         #[expect(missing_docs, reason = "said above")]
         forced: bool,
+        /// Where from.
+        source: Source,
     },
     /// The daily run that was due at this moment.
     Daily {
@@ -114,6 +141,8 @@ pub enum RunOrder {
     DryRun {
         #[expect(missing_docs, reason = "said above")]
         forced: bool,
+        /// Where from.
+        source: Source,
         /// The definition to try, in place of the integration's own.
         trial: Option<Box<Integration>>,
     },
@@ -233,6 +262,9 @@ pub struct Run {
     pub kind: RunKind,
     /// Write every contact, changed or not.
     pub forced: bool,
+    /// Where it reads contacts.
+    #[serde(default)]
+    pub source: Source,
     /// How far it is.
     pub phase: Phase,
     /// Where reading goes on after a crash; none before the first page.

@@ -297,8 +297,24 @@ fn why(wanted: &WantedConsent, state: Option<ConsentType>, entry: Option<&Ledger
         Answer::Given(_) if is_about(ReasonCode::ConsentRefused) => {
             Err("given in the CRM, but APSIS One refused it")
         }
+        Answer::Given(_) if state.is_none() && reason.is_some_and(|reason| withholds(reason.code)) => Err(
+            "given in the CRM; APSIS One withheld another of this contact's, and may have withheld this one",
+        ),
         Answer::Given(_) => Ok("given in the CRM"),
     }
+}
+
+/// Of several consents that are withheld for one of these reasons, only the first is named.
+fn withholds(code: ReasonCode) -> bool {
+    matches!(code, ReasonCode::OptedOutInApsis | ReasonCode::ConsentRefused)
+}
+
+/// What begins a mark.
+pub const MARK: &str = "forgotten:";
+
+/// The name under which stays what a contact that was forgotten refuses for its addresses.
+pub fn mark(digest: &str) -> ContactId {
+    ContactId(format!("{MARK}{digest}"))
 }
 
 /// What stays of a contact that was forgotten.

@@ -118,7 +118,10 @@ fn is_newer(at: Option<Timestamp>, opt_out: &KnownConsent, last: Option<Answer>)
         // We opt out what is not said by single calls only, under our own name; an import's opt-out is
         // likely to be somebody else's.
         Some(Answer::Unsaid) => source == Some(SOURCE),
-        Some(Answer::Given(_)) | None => false,
+        // We have taken it back since, because of something that has gone: the CRM's answer is as it was. Without any
+        // such thing we leave alone what somebody else opted out.
+        Some(Answer::Given(_)) => source == Some(SOURCE),
+        None => false,
     }
 }
 
@@ -204,7 +207,8 @@ mod tests {
             (at(5), Answer::Refused(at(6)), WITHHELD),
             (at(5), Answer::Refused(None), OPT_IN),
             (None, Answer::Refused(at(4)), WITHHELD),
-            (None, Answer::Given(None), WITHHELD),
+            // Taken back by us because of something that has gone since.
+            (None, Answer::Given(None), OPT_IN),
         ] {
             let found = plan(&want(Answer::Given(given)), Some(&ours), Some(&want(last)));
             assert_eq!(counts(&found), expected, "{given:?} {last:?}");

@@ -19,9 +19,13 @@ pub const SOURCE: &str = "Sluice";
 /// somebody else's, and stays.
 const IMPORT_SOURCE: &str = "Import";
 
+/// Who we say sets an opt-out that another profile of the same person had before the two became one. It is not ours to
+/// take back: somebody else made it, as a rule the person.
+pub const MERGE_SOURCE: &str = "Sluice (merge)";
+
 /// Whether a consent's source may be us. An import may also be somebody else's, so it counts only
 /// together with what we last wrote.
-pub(super) fn is_ours(source: Option<&str>) -> bool {
+pub fn is_ours(source: Option<&str>) -> bool {
     matches!(source, Some(SOURCE | IMPORT_SOURCE))
 }
 

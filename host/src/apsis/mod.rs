@@ -43,7 +43,7 @@ pub use definitions::{
 pub use error::{ApsisError, Kind, Operation};
 pub use export::{ExportFile, ExportPages, ExportedProfile};
 pub use import::{BegunImport, ImportId, ImportState};
-pub use inferred::SOURCE;
+pub use inferred::{MERGE_SOURCE, SOURCE, is_ours};
 pub use limits::{IMPORTS_AT_ONCE, ImportPermit};
 pub use profiles::{ConsentEnd, Created, Deleted, Merged, Patched, TagId, Target};
 pub use rows::{ImportColumns, ImportFile, Row};

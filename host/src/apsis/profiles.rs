@@ -243,6 +243,19 @@ impl Target {
         opt_in: bool,
         reason: &str,
     ) -> Result<ConsentEnd, ApsisError> {
+        self.set_consent_as(key, topic, channel, opt_in, reason, SOURCE).await
+    }
+
+    /// The same, said to be set by `source`.
+    pub async fn set_consent_as(
+        &self,
+        key: &ContactId,
+        topic: &TopicId,
+        channel: Channel,
+        opt_in: bool,
+        reason: &str,
+        source: &str,
+    ) -> Result<ConsentEnd, ApsisError> {
         let operation = Operation::WriteConsent;
         let Some(id) = self.scope.channels.get(&channel) else {
             return Err(ApsisError::Setting {
@@ -255,7 +268,7 @@ impl Target {
             channel_discriminator: &id.0,
             state: if opt_in { ConsentType::OptIn } else { ConsentType::OptOut },
             reason,
-            source: SOURCE,
+            source,
         })
         .unwrap_or_default();
         let answer =

@@ -7,7 +7,7 @@ use super::sync::{finish, follow, tell_needs};
 use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::integration::IntegrationId;
 use crate::profile::ConsentType;
-use crate::run::RunOrder;
+use crate::run::{RunOrder, Source};
 use crate::sync::{AuditOrder, Audited, Difference, DriftKind, FoundConsent, ReadBy};
 
 /// What the command is given.
@@ -45,7 +45,11 @@ pub async fn run(context: &Context, opened: &Opened, args: Args) -> Result<End> 
     tell(context, &id, &audited, &listed);
     let mut end = if audited.has(|kind| !kind.is_legitimate()) { End::Partial } else { End::Success };
     if args.repair && audited.doubted > 0 {
-        let run = opened.store.accept_run(&id, RunOrder::FullSync { forced: false }).await.or_fail()?;
+        let run = opened
+            .store
+            .accept_run(&id, RunOrder::FullSync { forced: false, source: Source::Crm })
+            .await
+            .or_fail()?;
         tell_needs(context, opened, &run).await?;
         let run = follow(context, opened, &run, true).await?;
         let is_left = audited.has(|kind| !kind.is_repairable() && !kind.is_legitimate());

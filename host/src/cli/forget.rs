@@ -31,7 +31,9 @@ pub async fn forget(
     if let Some(hold) = hold_or_wait(context, opened, id, is_done).await? {
         let done = forget_all(&*Arc::clone(&opened.store), &hold, integration).await.or_fail();
         hold.release().await.or_fail()?;
-        done.map_err(asked_for)?;
+        if let Some(error) = done.map_err(asked_for)? {
+            return Err(asked_for(Failure::from(&error)));
+        }
     }
     let erased =
         tombstone(opened, id, contact).await?.and_then(|tombstone| tombstone.erased).unwrap_or_default();

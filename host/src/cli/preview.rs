@@ -8,9 +8,10 @@ use super::sync::{finish, follow};
 use super::{Context, End, Opened, OrFail, Result, integration, output};
 use crate::contact::ContactId;
 use crate::difference::Difference;
-use crate::integration::{Integration, IntegrationId};
+use crate::integration::IntegrationId;
 use crate::profile::ConsentType;
-use crate::run::{Run, RunContact, RunOrder};
+use crate::run::{Run, RunContact, RunOrder, Source};
+use crate::store::StoreError;
 
 /// Contacts that are taken from the store at once.
 const TAKE: u32 = 500;
@@ -22,13 +23,18 @@ const SHOWN: u32 = 20;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what a changed file of an integration, with its rules or its connector, would do to whom. Nothing is
-    /// written, and the file is not applied. The CRM is read as by a full sync, and what it sends waits meanwhile.
+    /// written, and the file is not applied. It goes by what contacts looked like when they were last read; where that
+    /// is not known, or the connector or its settings change, the CRM is read as by a full sync. What the CRM sends
+    /// waits meanwhile.
     Preview {
         /// The file, as for `sluice integration apply`. Its id says which integration.
         file: PathBuf,
         /// As a full sync that writes every contact, changed or not.
         #[arg(long)]
         forced: bool,
+        /// Read the CRM, whatever is known.
+        #[arg(long)]
+        read: bool,
         /// Show at most so many contacts; left out: 20, and with --json all.
         #[arg(long)]
         limit: Option<u32>,
@@ -50,11 +56,21 @@ pub enum Command {
 pub async fn run(context: &Context, command: Command) -> Result<End> {
     let opened = Opened::new(context).await?;
     match command {
-        Command::Preview { file, forced, limit } => {
-            let trial = integration::prepare(&opened, &file).await?;
+        Command::Preview { file, forced, read, limit } => {
+            let trial = Box::new(integration::prepare(&opened, &file).await?);
             let id = trial.id.clone();
-            let trial = Some(Box::new(trial));
-            do_dry_run(context, &opened, &id, forced, trial, limit).await
+            let own = opened.integration(&id).await?;
+            let same = own.connector == trial.connector && own.settings == trial.settings;
+            let source = if same && !read { Source::Known } else { Source::Crm };
+            let order = RunOrder::DryRun { forced, source, trial: Some(trial) };
+            let run = match opened.store.accept_run(&id, order.clone()).await {
+                Err(StoreError::KnownNotEnough { why, .. }) => {
+                    context.tell(&format!("The CRM is read, since what is known is not enough: {why}"));
+                    opened.store.accept_run(&id, reading_crm(order)).await
+                }
+                accepted => accepted,
+            };
+            go_through(context, &opened, &run.or_fail()?, limit).await
         }
         Command::Differences { integration, run, limit } => {
             let id = opened.integration(&IntegrationId(integration)).await?.id;
@@ -65,28 +81,31 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     }
 }
 
-/// A dry run of a full sync, by the integration as it is or by another definition.
+/// A dry run of a full sync, by the integration as it is.
 pub async fn dry_run(
     context: &Context,
     opened: &Opened,
     id: &IntegrationId,
     forced: bool,
-    trial: Option<Box<Integration>>,
-) -> Result<End> {
-    do_dry_run(context, opened, id, forced, trial, None).await
-}
-
-async fn do_dry_run(
-    context: &Context,
-    opened: &Opened,
-    id: &IntegrationId,
-    forced: bool,
-    trial: Option<Box<Integration>>,
-    limit: Option<u32>,
+    source: Source,
 ) -> Result<End> {
     opened.integration(id).await?;
-    let run = opened.store.accept_run(id, RunOrder::DryRun { forced, trial }).await.or_fail()?;
-    let run = follow(context, opened, &run, true).await?;
+    let order = RunOrder::DryRun { forced, source, trial: None };
+    let run = opened.store.accept_run(id, order).await.or_fail()?;
+    go_through(context, opened, &run, None).await
+}
+
+/// The same dry run, reading the CRM.
+fn reading_crm(order: RunOrder) -> RunOrder {
+    match order {
+        RunOrder::DryRun { forced, trial, .. } => RunOrder::DryRun { forced, source: Source::Crm, trial },
+        other => other,
+    }
+}
+
+async fn go_through(context: &Context, opened: &Opened, run: &Run, limit: Option<u32>) -> Result<End> {
+    let id = run.integration.clone();
+    let run = follow(context, opened, run, true).await?;
     let limit = limit.unwrap_or(if context.json { u32::MAX } else { SHOWN });
     differences(context, opened, &run, limit).await?;
     let end = finish(context, opened, &run).await?;

@@ -214,6 +214,7 @@ mod tests {
             id: RunId(1),
             integration: IntegrationId("acme".into()),
             forced: false,
+            source: crate::run::Source::Crm,
             phase,
             cursor: None,
             read_to_end: false,

@@ -14,7 +14,7 @@ use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::need::Need;
-use crate::run::{Outcome, Phase, Run, RunId, RunKind, RunOrder};
+use crate::run::{Outcome, Phase, Run, RunId, RunKind, RunOrder, Source};
 use crate::store::StoreError;
 
 /// How many contacts are taken from the store at once, when they are listed.
@@ -36,6 +36,9 @@ pub enum Command {
         /// Write every contact, changed or not.
         #[arg(long)]
         forced: bool,
+        /// Decide everybody anew by what is known of him, without reading the CRM: for mappings that have changed.
+        #[arg(long)]
+        known: bool,
         /// Write nothing: show what each contact would come to, and what would change in its profile.
         #[arg(long)]
         dry_run: bool,
@@ -95,13 +98,13 @@ fn outcome(text: &str) -> std::result::Result<Outcome, String> {
 pub async fn run(context: &Context, command: Command) -> Result<End> {
     let opened = Opened::new(context).await?;
     match command {
-        Command::Start { integration, forced, dry_run: true } => {
-            preview::dry_run(context, &opened, &IntegrationId(integration), forced, None).await
+        Command::Start { integration, forced, known, dry_run: true } => {
+            preview::dry_run(context, &opened, &IntegrationId(integration), forced, source(known)).await
         }
         Command::Held { integration } => held(context, &opened, &IntegrationId(integration)).await,
         Command::Approve { integration } => approve(context, &opened, &IntegrationId(integration)).await,
-        Command::Start { integration, forced, dry_run: false } => {
-            start(context, &opened, &IntegrationId(integration), forced).await
+        Command::Start { integration, forced, known, dry_run: false } => {
+            start(context, &opened, &IntegrationId(integration), forced, source(known)).await
         }
         Command::Watch { integration } => {
             let run = active(&opened, &IntegrationId(integration)).await?;
@@ -140,9 +143,19 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     }
 }
 
-async fn start(context: &Context, opened: &Opened, integration: &IntegrationId, forced: bool) -> Result<End> {
+fn source(known: bool) -> Source {
+    if known { Source::Known } else { Source::Crm }
+}
+
+async fn start(
+    context: &Context,
+    opened: &Opened,
+    integration: &IntegrationId,
+    forced: bool,
+    source: Source,
+) -> Result<End> {
     opened.integration(integration).await?;
-    let run = opened.store.accept_run(integration, RunOrder::FullSync { forced }).await.or_fail()?;
+    let run = opened.store.accept_run(integration, RunOrder::FullSync { forced, source }).await.or_fail()?;
     tell_needs(context, opened, &run).await?;
     let run = follow(context, opened, &run, true).await?;
     finish(context, opened, &run).await
@@ -375,11 +388,15 @@ pub fn one_line(run: &Run) -> String {
     let time = run.ended_at.map_or_else(String::new, |ended| format!(" in {:.1} s", seconds(ended)));
     let counters = run.counters;
     format!(
-        "{}{}{time}, {} read, {} written, {} rejected, accepted {}",
+        "{}{}{}{time}, {} read, {} written, {} rejected, accepted {}",
         match run.kind {
             RunKind::FullSync => "",
             RunKind::Daily => "daily run, ",
             RunKind::DryRun => "dry run, ",
+        },
+        match run.source {
+            Source::Crm => "",
+            Source::Known => "of what is known, ",
         },
         run.phase.as_str(),
         table::number(counters.read),

@@ -13,13 +13,13 @@ const SLUG: usize = 41;
 /// What a full sync is needed for once `after` takes the place of `before`.
 pub fn needs_full_sync(before: &Integration, after: &Integration) -> Vec<NewNeed> {
     let fields = changed(&before.fields, &after.fields, |row| {
-        let attribute = plain_name(&row.attribute);
-        (format!("{} to {}", row.field.trim(), row.attribute.trim()), normal_field(row, attribute))
+        let name = format!("{} to {}", row.field.trim(), row.attribute.trim());
+        (name, Named(row.attribute.clone()), normal_field(row))
     });
     let consents = changed(&before.consents, &after.consents, |row| {
         let from = row.consent.as_deref().or(row.field.as_deref()).unwrap_or_default().trim();
         let name = format!("{from} to {} by {}", row.topic.trim(), row.channel);
-        (name, ConsentRow { topic: plain_name(&row.topic), ..row.clone() })
+        (name, Named(row.topic.clone()), ConsentRow { topic: String::new(), ..row.clone() })
     });
     let mut needs = Vec::new();
     for (code, subjects) in [
@@ -40,16 +40,20 @@ pub fn needs_full_sync(before: &Integration, after: &Integration) -> Vec<NewNeed
     needs
 }
 
-fn normal_field(row: &FieldRow, attribute: String) -> FieldRow {
-    FieldRow { field: row.field.trim().to_owned(), attribute, ..row.clone() }
+fn normal_field(row: &FieldRow) -> FieldRow {
+    FieldRow { field: row.field.trim().to_owned(), attribute: String::new(), ..row.clone() }
 }
 
-/// Which rows are there on one side only, in words. `of`: a row's name, and the row in the form in which two that
-/// mean the same are equal.
-fn changed<T, N: PartialEq>(before: &[T], after: &[T], of: impl Fn(&T) -> (String, N)) -> Vec<String> {
-    let mut gone: Vec<(String, N)> = before.iter().map(&of).collect();
-    let mut new: Vec<(String, N)> = Vec::new();
-    for (name, row) in after.iter().map(&of) {
+/// Which rows are there on one side only, in words. `of`: a row's name, what it fills, and the rest of it in the form in
+/// which two that mean the same are equal.
+fn changed<T, N: PartialEq>(before: &[T], after: &[T], of: impl Fn(&T) -> (String, Named, N)) -> Vec<String> {
+    let of = |row: &T| {
+        let (name, fills, rest) = of(row);
+        (name, (fills, rest))
+    };
+    let mut gone: Vec<(String, (Named, N))> = before.iter().map(of).collect();
+    let mut new: Vec<(String, (Named, N))> = Vec::new();
+    for (name, row) in after.iter().map(of) {
         match gone.iter().position(|(_, known)| *known == row) {
             Some(at) => drop(gone.remove(at)),
             None => new.push((name, row)),
@@ -74,13 +78,34 @@ fn changed_place(before: &ApsisSettings, after: &ApsisSettings) -> Vec<String> {
     [
         ("apsis.url", before.url.trim_end_matches('/') != after.url.trim_end_matches('/')),
         ("apsis.client-id", before.client_id.trim() != after.client_id.trim()),
-        ("apsis.section", plain_name(&before.section) != plain_name(&after.section)),
-        ("apsis.keyspace", plain_name(&before.keyspace) != plain_name(&after.keyspace)),
+        ("apsis.section", Named(before.section.clone()) != Named(after.section.clone())),
+        ("apsis.keyspace", Named(before.keyspace.clone()) != Named(after.keyspace.clone())),
     ]
     .into_iter()
     .filter(|(_, differs)| *differs)
     .map(|(setting, _)| setting.to_owned())
     .collect()
+}
+
+/// What something in APSIS One is called: its name, or its discriminator.
+struct Named(String);
+
+impl Named {
+    fn is_discriminator(&self) -> bool {
+        ["usercreated.", "com.apsis1."].iter().any(|start| self.0.trim().starts_with(start))
+    }
+}
+
+impl PartialEq for Named {
+    /// Whether both may be the same. Two discriminators, or two names, can be told apart; of one of each, the
+    /// discriminator may have been made of the name.
+    fn eq(&self, other: &Self) -> bool {
+        match (self.is_discriminator(), other.is_discriminator()) {
+            (true, true) => self.0.trim() == other.0.trim(),
+            (false, false) => self.0.trim().to_lowercase() == other.0.trim().to_lowercase(),
+            _ => plain_name(&self.0) == plain_name(&other.0),
+        }
+    }
 }
 
 /// One form of a name and of the discriminators that may have been made of it: `Customer type`,

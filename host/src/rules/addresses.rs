@@ -6,7 +6,7 @@
 use crate::contact::Contact;
 use crate::profile::AttributeValue;
 
-use super::{Rules, email, field};
+use super::{FieldMapping, Rules, email, field};
 
 /// Messages go to the number that this attribute holds (`apsis::inferred::address_attribute`).
 const MOBILE: &str = "com.apsis1.attributes.mobile";
@@ -17,10 +17,23 @@ impl Rules {
         email::address(&self.email_field, field(contact, &self.email_field)).ok()
     }
 
+    /// Whether a row says which number a profile has. Without one, it has the one that it had.
+    pub fn maps_mobile(&self) -> bool {
+        self.mobile_row().is_some()
+    }
+
+    /// Whether the contact's number is none that could be written, so that its profile has the one that it had.
+    pub fn leaves_mobile(&self, contact: &Contact) -> bool {
+        self.mobile_row().is_none_or(|row| self.mapped(contact, row).is_err())
+    }
+
+    fn mobile_row(&self) -> Option<&FieldMapping> {
+        self.fields.iter().find(|row| row.attribute.0 == MOBILE)
+    }
+
     /// The mobile number, digits with country code; none if no row maps it, or the contact's is none.
     pub fn mobile(&self, contact: &Contact) -> Option<String> {
-        let row = self.fields.iter().find(|row| row.attribute.0 == MOBILE)?;
-        match self.mapped(contact, row).ok()? {
+        match self.mapped(contact, self.mobile_row()?).ok()? {
             AttributeValue::Integer(digits) if digits > 0 => Some(digits.to_string()),
             AttributeValue::Text(text) => {
                 let digits = text.strip_prefix('+').unwrap_or(&text);
@@ -40,7 +53,7 @@ mod tests {
     use crate::contact::{ContactId, Value};
     use crate::integration::{AttributeKind, Conversion, OnInvalid};
     use crate::profile::AttributeId;
-    use crate::rules::{FieldMapping, RuleSet};
+    use crate::rules::RuleSet;
 
     fn rules() -> Rules {
         Rules::new(RuleSet {

@@ -88,7 +88,12 @@ pub(super) fn explain(
     rows.iter().flat_map(|(to, sources)| sources.iter().map(move |source| verdict(to, source))).collect()
 }
 
-fn answer(source: &ConsentSource, channel: Channel, contact: &Contact, left_out: &mut Vec<Reason>) -> Answer {
+pub(super) fn answer(
+    source: &ConsentSource,
+    channel: Channel,
+    contact: &Contact,
+    left_out: &mut Vec<Reason>,
+) -> Answer {
     match source {
         ConsentSource::Consent(name) => {
             let to_this = |of: &&crate::contact::Consent| {

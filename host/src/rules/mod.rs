@@ -176,6 +176,9 @@ pub struct Rules {
     consents: BTreeMap<(TopicId, Channel), BTreeSet<ConsentSource>>,
     paused: BTreeSet<(TopicId, Channel)>,
     paused_attributes: BTreeSet<AttributeId>,
+    unresolved: Vec<(ConsentSource, Channel)>,
+    /// Every field that a row names, with what kind of row it is.
+    named: BTreeMap<String, &'static str>,
     deletes_unmatched: bool,
     email_field: String,
     email_attribute: AttributeId,
@@ -190,6 +193,7 @@ impl Rules {
     /// The first row that cannot be used.
     pub fn new(set: RuleSet) -> Result<Self, RulesError> {
         let conditions = set.conditions.iter().map(Condition::new).collect::<Result<_, _>>()?;
+        let named = named(&set);
 
         let mut taken = BTreeSet::new();
         for row in &set.fields {
@@ -221,6 +225,8 @@ impl Rules {
             consents,
             paused: BTreeSet::new(),
             paused_attributes: BTreeSet::new(),
+            unresolved: Vec::new(),
+            named,
             deletes_unmatched: false,
             email_field: set.email_field,
             email_attribute: set.email_attribute,
@@ -242,12 +248,36 @@ impl Rules {
         }
     }
 
+    /// A field that a row names and of which a contact's state says nothing, not even that it is empty; and what kind
+    /// of row that is.
+    pub fn untold_field(&self, contact: &Contact) -> Option<(&str, &'static str)> {
+        let untold = self.named.iter().find(|(name, _)| !contact.fields.contains_key(*name));
+        untold.map(|(name, row)| (name.as_str(), *row))
+    }
+
     /// The same rules without some of the sources of these consents: of each, what is left may refuse, and neither give
     /// nor withdraw. Where nothing is said, what was last written stands.
     /// Attributes of paused rows are left as they are.
     #[must_use]
     pub fn pausing(self, consents: BTreeSet<(TopicId, Channel)>, attributes: BTreeSet<AttributeId>) -> Self {
         Self { paused: consents, paused_attributes: attributes, ..self }
+    }
+
+    /// The same rules, of which these rows fill a subscription that cannot be told any more.
+    #[must_use]
+    pub fn unresolved(self, unresolved: Vec<(ConsentSource, Channel)>) -> Self {
+        Self { unresolved, ..self }
+    }
+
+    /// Channels on which a row fills a subscription that cannot be told, and the contact says yes to every such row:
+    /// what stands there without a row may be what it gave.
+    pub fn untold_channels(&self, contact: &Contact) -> BTreeSet<Channel> {
+        let says_yes = |(source, channel): &(ConsentSource, Channel)| {
+            matches!(consent::answer(source, *channel, contact, &mut Vec::new()), Answer::Given(_))
+        };
+        let (yes, other): (Vec<_>, Vec<_>) = self.unresolved.iter().partition(|row| says_yes(row));
+        let yes: BTreeSet<Channel> = yes.into_iter().map(|(_, channel)| *channel).collect();
+        yes.into_iter().filter(|channel| other.iter().all(|(_, on)| on != channel)).collect()
     }
 
     /// The same rules, by which the profile of a contact that does not match the conditions is deleted.
@@ -339,6 +369,18 @@ impl Rules {
     }
 }
 
+fn named(set: &RuleSet) -> BTreeMap<String, &'static str> {
+    let conditions = set.conditions.iter().flat_map(ConditionRow::fields);
+    let of_conditions = conditions.map(|one| (one.field.clone(), "a sync condition"));
+    let of_mappings = set.fields.iter().map(|row| (row.field.clone(), "a field mapping"));
+    let of_consents = set.consents.iter().filter_map(|row| match &row.source {
+        ConsentSource::Field(name) => Some((name.clone(), "a consent mapping")),
+        ConsentSource::Consent(_) => None,
+    });
+    let email = std::iter::once((set.email_field.clone(), "the e-mail address"));
+    email.chain(of_mappings).chain(of_consents).chain(of_conditions).collect()
+}
+
 /// Why a row has no value for a contact.
 struct Unmapped {
     reason: Reason,
@@ -352,7 +394,7 @@ fn field<'a>(contact: &'a Contact, name: &str) -> &'a Value {
 
 /// A key becomes one segment of a request's path, so the two names that a path gives a meaning of
 /// its own are none.
-fn check_key(id: &ContactId) -> Result<(), Reason> {
+pub fn check_key(id: &ContactId) -> Result<(), Reason> {
     let key = &id.0;
     let usable = !key.trim().is_empty()
         && key.trim() == key

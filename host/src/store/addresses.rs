@@ -9,6 +9,7 @@ use crate::address::{AddressDigest, Holding, Move, SharedAddress, Voices};
 use crate::contact::{Channel, ContactId};
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
+use crate::profile::KnownConsent;
 use crate::run::RunId;
 
 /// Addresses: who has which and what each says of it, and those that are being changed.
@@ -64,6 +65,21 @@ pub trait AddressStore: Send + Sync {
 
     /// Forgets a contact's changes of address: they are done.
     async fn end_moves(&self, fence: &Fence, contact: &ContactId) -> Result<(), StoreError>;
+
+    /// Keeps what a person had opted out of in APSIS One, of a profile that is to be deleted.
+    async fn keep_opt_outs(
+        &self,
+        fence: &Fence,
+        contact: &ContactId,
+        opt_outs: Vec<KnownConsent>,
+    ) -> Result<(), StoreError>;
+
+    /// What was kept so of these contacts.
+    async fn kept_opt_outs(
+        &self,
+        id: &IntegrationId,
+        contacts: &[ContactId],
+    ) -> Result<HashMap<ContactId, Vec<KnownConsent>>, StoreError>;
 
     /// A contact's changes of address that are not done.
     async fn moves_of(&self, id: &IntegrationId, contact: &ContactId) -> Result<Vec<Move>, StoreError>;

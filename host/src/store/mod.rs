@@ -122,6 +122,17 @@ pub enum StoreError {
         /// Which.
         run: RunId,
     },
+    /// What is known of the contacts is not enough for a run that asks nothing else.
+    #[error(
+        "what is known of the contacts of {integration} is not enough: {why}. Start a full sync that reads the CRM: `sluice \
+         sync start {integration}`"
+    )]
+    KnownNotEnough {
+        /// Whose.
+        integration: IntegrationId,
+        /// What is missing.
+        why: String,
+    },
     /// A step of a run that has ended already, as one that was cancelled meanwhile has.
     #[error("run {0} has ended; start a new full sync to go on")]
     RunEnded(RunId),
@@ -149,6 +160,7 @@ impl ErrorCode for StoreError {
             Self::NoIntegration(_) => "integration-unknown",
             Self::NoRun(_) => "run-unknown",
             Self::RunActive { .. } => "run-active",
+            Self::KnownNotEnough { .. } => "known-not-enough",
             Self::RunEnded(_) => "run-ended",
             Self::PhaseEnds { .. } => "run-phase-ends",
         }

@@ -41,6 +41,9 @@ pub trait RunStore: Send + Sync {
     /// Discarded records, which nothing tells apart, are forgotten, since they will come again.
     async fn restart_reading(&self, fence: &Fence, id: RunId) -> Result<(), StoreError>;
 
+    /// A run that has written nothing begins to read anew: what it has decided and found is forgotten.
+    async fn read_anew(&self, fence: &Fence, id: RunId) -> Result<Run, StoreError>;
+
     /// Stores a page: outcomes into the ledger, writes into the stage, the cursor and the counters,
     /// all or nothing. Returns the counters after it.
     async fn commit_page(&self, fence: &Fence, id: RunId, page: PageCommit) -> Result<Counters, StoreError>;

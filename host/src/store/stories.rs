@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::StoreError;
 use crate::change::Cause;
-use crate::contact::ContactId;
+use crate::contact::{Contact, ContactId};
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::run::RunId;
@@ -26,6 +27,15 @@ pub trait StoryStore: Send + Sync {
         id: &IntegrationId,
         contact: &ContactId,
     ) -> Result<Option<LastSeen>, StoreError>;
+
+    /// What contacts looked like, and when they were read, by id, after `after`, at most `limit`: of those that are
+    /// still in the CRM, as far as is known.
+    async fn known_states(
+        &self,
+        id: &IntegrationId,
+        after: Option<&ContactId>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, Contact)>, StoreError>;
 
     /// What was done for a contact, the newest first, at most `limit`.
     async fn chapters(

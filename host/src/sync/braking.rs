@@ -10,7 +10,7 @@ use super::work::Work;
 use crate::apsis::SOURCE;
 use crate::brake::{Effect, Held, Tally};
 use crate::contact::ContactId;
-use crate::profile::{Answer, ConsentType, Intent, KnownConsent};
+use crate::profile::{Answer, ConsentType, Intent, KnownConsent, WantedConsent};
 use crate::run::{Phase, Run, Staged};
 
 /// Staged contacts looked at in one go.
@@ -40,7 +40,17 @@ pub fn effects(staged: &Staged) -> BTreeSet<Effect> {
     if plan.opt_outs.iter().any(opted_in) {
         effects.insert(Effect::OptOut);
     }
-    if staged.intent.unwritten.is_none() && !plan.opt_ins.is_empty() {
+    // What the recipients did in APSIS One is not looked at here: an answer that is newer than the one that was written
+    // may come over an opt-out of theirs.
+    let estimated = staged.known_consents.is_none();
+    let is_anew = |wanted: &WantedConsent| {
+        let then = staged.last_written.iter().flat_map(|written| &written.consents);
+        let then = then.filter(|then| then.is_same(wanted)).map(|then| then.answer);
+        matches!(wanted.answer, Answer::Given(_))
+            && then.into_iter().any(|then| then.is_before(wanted.answer))
+    };
+    let opts_in = !plan.opt_ins.is_empty() || estimated && staged.intent.consents.iter().any(is_anew);
+    if staged.intent.unwritten.is_none() && opts_in {
         effects.insert(Effect::OptIn);
     }
     effects
@@ -48,7 +58,7 @@ pub fn effects(staged: &Staged) -> BTreeSet<Effect> {
 
 /// The consents that an intent leaves behind.
 fn as_written(intent: &Intent) -> Vec<KnownConsent> {
-    let consent = |wanted: &crate::profile::WantedConsent| {
+    let consent = |wanted: &WantedConsent| {
         let state = match wanted.answer {
             Answer::Given(_) => ConsentType::OptIn,
             Answer::Refused(_) => ConsentType::OptOut,

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -23,15 +24,16 @@ use super::work::Work;
 use super::{moving, recording};
 use crate::apsis::{
     ApsisError, ExportFile, ExportedProfile, IMPORTS_AT_ONCE, ImportFile, ImportId, ImportState, Kind, Row,
-    compare,
+    Target, compare,
 };
 use crate::contact::ContactId;
 use crate::error::ErrorCode;
-use crate::integration::{IntegrationId, SameAddress};
+use crate::hosting::Fence;
+use crate::integration::SameAddress;
 use crate::reason::Reason;
 use crate::run::{Batch, BatchState, Outcome, Run, RunId, RunKind, Settled, Staged, Wrote};
 use crate::step::{Asked, Step, differences};
-use crate::store::Found;
+use crate::store::{Found, Store};
 
 /// Profiles or contacts handled in one transaction.
 const TAKE: u32 = 500;
@@ -185,7 +187,7 @@ async fn import_one(work: &Work, run: RunId, mut batch: Batch, pen: &Mutex<()>) 
     let _permit = work.line.target.client().running_import().await;
     // Begun before a crash, and perhaps not uploaded: what to upload with is forgotten.
     if let Some(id) = &batch.import_id
-        && import_state(&work.line, &ImportId(id.clone())).await? == ImportState::Waiting
+        && import_state(&work.line.target, &ImportId(id.clone())).await? == ImportState::Waiting
     {
         batch.import_id = None;
     }
@@ -204,7 +206,7 @@ async fn import_one(work: &Work, run: RunId, mut batch: Batch, pen: &Mutex<()>) 
         }
     }
     if let Some(id) = batch.import_id.clone() {
-        match until_ended(&work.line, &ImportId(id), seen_within).await? {
+        match until_ended(&work.line.target, &ImportId(id), seen_within).await? {
             ImportState::Completed => info!(%run, batch = batch.number, "import completed"),
             state => {
                 warn!(%run, batch = batch.number, ?state, "import not completed: what it left goes one by one");
@@ -240,20 +242,46 @@ async fn begin_and_upload(
 ///
 /// # Errors
 /// As `compare_before`.
-pub async fn await_left(work: &Work, integration: &IntegrationId) -> Result<(), SyncError> {
-    for (run, batch) in work.store.imports_left(integration).await? {
-        if let Some(id) = batch.import_id {
-            info!(%run, batch = batch.number, "waiting for an import of an earlier run");
-            until_ended(&work.line, &ImportId(id), FILE_SEEN_WITHIN).await?;
-        }
-        work.store.end_import_left(&work.fence, run, batch.number).await?;
+pub async fn await_left(work: &Work) -> Result<(), SyncError> {
+    let (mut pause, longest) = ASK_AFTER;
+    while !have_left_ended(&*work.store, &work.fence, &work.line.target).await? {
+        tokio::time::sleep(pause).await;
+        pause = pause.mul_f64(1.3).min(longest);
     }
     Ok(())
 }
 
+/// Whether the imports of runs that ended before they did have ended by now.
+///
+/// # Errors
+/// When APSIS One or the store fails.
+pub async fn have_left_ended(store: &dyn Store, fence: &Fence, target: &Target) -> Result<bool, SyncError> {
+    let mut all = true;
+    for (run, batch) in store.imports_left(&fence.integration).await? {
+        if let Some(id) = &batch.import_id {
+            let state = import_state(target, &ImportId(id.clone())).await?;
+            let since = store.run(run).await?.ended_at.unwrap_or(Timestamp::UNIX_EPOCH);
+            let waited = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+            if !is_over(state, waited, FILE_SEEN_WITHIN) {
+                info!(%run, batch = batch.number, "an import of an earlier run is waited for");
+                all = false;
+                continue;
+            }
+        }
+        store.end_import_left(fence, run, batch.number).await?;
+    }
+    Ok(all)
+}
+
+/// Whether an import does nothing any more, or has taken longer than is sane.
+fn is_over(state: ImportState, waited: Duration, seen_within: Duration) -> bool {
+    let unseen = state == ImportState::Waiting && waited > seen_within;
+    state.is_final() || unseen || waited > ENDED_WITHIN
+}
+
 /// How far an import is. One that APSIS One no longer knows has ended.
-async fn import_state(line: &Line, import: &ImportId) -> Result<ImportState, ApsisError> {
-    match line.target.import_state(import).await {
+async fn import_state(target: &Target, import: &ImportId) -> Result<ImportState, ApsisError> {
+    match target.import_state(import).await {
         Err(ApsisError::Missing { .. }) => Ok(ImportState::Error),
         state => state,
     }
@@ -261,17 +289,15 @@ async fn import_state(line: &Line, import: &ImportId) -> Result<ImportState, Aps
 
 /// Asks until an import has ended, or takes longer than is sane.
 async fn until_ended(
-    line: &Line,
+    target: &Target,
     import: &ImportId,
     seen_within: Duration,
 ) -> Result<ImportState, ApsisError> {
     let began = Instant::now();
     let (mut pause, longest) = ASK_AFTER;
     loop {
-        let state = import_state(line, import).await?;
-        let waited = began.elapsed();
-        let unseen = state == ImportState::Waiting && waited > seen_within;
-        if state.is_final() || unseen || waited > ENDED_WITHIN {
+        let state = import_state(target, import).await?;
+        if is_over(state, began.elapsed(), seen_within) {
             return Ok(state);
         }
         tokio::time::sleep(pause).await;
@@ -287,12 +313,16 @@ async fn write_file(work: &Work, run: RunId, batch: &Batch) -> Result<ImportFile
     let mut staged = work.store.staged_of(run, std::slice::from_ref(&batch.first)).await?;
     let mut after = batch.first.clone();
     loop {
+        let contacts: Vec<ContactId> = staged.iter().map(|staged| staged.intent.key.clone()).collect();
+        let kept = work.store.kept_opt_outs(&work.fence.integration, &contacts).await?;
         for staged in &staged {
             let plan = plan(staged, staged.known_consents.as_deref());
             // A changed address takes steps that no import does.
             let row = match staged.intent.unwritten {
                 Some(_) => Row::Unsuited,
                 None if moving::moves(staged) || merges(&work.line, staged) => Row::Unsuited,
+                // What the person had opted out of holds for the new profile, too.
+                None if kept.contains_key(&staged.intent.key) => Row::Unsuited,
                 None => file.add(&staged.intent, &plan, staged.existed == Some(false))?,
             };
             if row != Row::Written {

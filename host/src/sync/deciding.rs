@@ -1,11 +1,12 @@
 //! What becomes of a contact, given the rules and what is known of it: the one decision of a full sync, a
 //! daily run, a dry run and the lane. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
 use super::contact_steps::refused_by_another;
+use super::explaining::nobody;
 use crate::contact::{Channel, Contact, ContactId};
 use crate::profile::{Address, Answer, AttributeId, Intent, TopicId, Unwritten, WantedConsent};
 use crate::reason::{Reason, ReasonCode};
@@ -93,11 +94,11 @@ impl<'a> Known<'a> {
 
     /// What was opted in for a mapping that there is no more: with it goes the only word that the CRM has on it.
     /// What is paused stands as it was.
-    fn take_back_unmapped(self, intent: &mut Intent, paused: &BTreeSet<(TopicId, Channel)>) {
+    fn take_back_unmapped(self, intent: &mut Intent, left: &Left) {
         let given = self.intents().flat_map(|intent| &intent.consents);
         let given = given.filter(|then| matches!(then.answer, Answer::Given(_)));
         let mut unmapped: Vec<WantedConsent> = Vec::new();
-        for then in given.filter(|then| !paused.contains(&(then.topic.clone(), then.channel))) {
+        for then in given.filter(|then| !left.has(then)) {
             if !intent.consents.iter().chain(&unmapped).any(|now| now.is_same(then)) {
                 unmapped.push(WantedConsent { answer: Answer::Unsaid, ..then.clone() });
             }
@@ -111,6 +112,10 @@ impl<'a> Known<'a> {
     fn take_back_left(self, intent: &mut Intent, rules: &Rules, contact: &Contact) {
         for (channel, now) in [(Channel::Email, rules.email(contact)), (Channel::Sms, rules.mobile(contact))]
         {
+            // Nothing says that it has another number.
+            if channel == Channel::Sms && !rules.maps_mobile() {
+                continue;
+            }
             let is_left = |then: &Intent| match then.address(channel) {
                 Address::Is(then) => Some(then) != now,
                 Address::None | Address::Untouched => false,
@@ -123,21 +128,53 @@ impl<'a> Known<'a> {
                     consent.answer = Answer::Unsaid;
                 }
             }
+            // What was given for a mapping that is paused was given at that address, too.
+            let given = self.intents().flat_map(|intent| &intent.consents);
+            let given =
+                given.filter(|then| then.channel == channel && matches!(then.answer, Answer::Given(_)));
+            for then in given {
+                if !intent.consents.iter().any(|now| now.is_same(then)) {
+                    intent.consents.push(WantedConsent { answer: Answer::Unsaid, ..then.clone() });
+                }
+            }
         }
     }
 
     /// The answers to paused mappings, as they were last written.
-    fn carry_over(self, intent: &mut Intent, paused: &BTreeSet<(TopicId, Channel)>) {
-        for (topic, channel) in paused {
-            let is_it = |one: &&WantedConsent| one.topic == *topic && one.channel == *channel;
+    fn carry_over(self, intent: &mut Intent, left: &Left) {
+        let last = self.attempted.last().or(self.written());
+        let untold = last.into_iter().flat_map(|last| &last.consents);
+        let untold = untold.filter(|then| left.channels.contains(&then.channel));
+        let untold = untold.map(|then| (then.topic.clone(), then.channel));
+        let all: BTreeSet<(TopicId, Channel)> = left.pairs.iter().cloned().chain(untold).collect();
+        for (topic, channel) in all {
+            let is_it = |one: &&WantedConsent| one.topic == topic && one.channel == channel;
             if intent.consents.iter().any(|one| is_it(&one)) {
                 continue;
             }
-            let last = self.attempted.last().or(self.written());
             intent.consents.extend(last.and_then(|last| last.consents.iter().find(is_it)).cloned());
-            intent.paused.push((topic.clone(), *channel));
+            intent.paused.push((topic, channel));
         }
         in_order(&mut intent.consents);
+    }
+}
+
+/// Consents without a mapping that stand as they were, since their rows are paused.
+#[derive(Default)]
+struct Left {
+    pairs: BTreeSet<(TopicId, Channel)>,
+    /// All that have no mapping on these channels: one of them may be of a row whose subscription cannot be told.
+    channels: BTreeSet<Channel>,
+}
+
+impl Left {
+    fn by(rules: &Rules, contact: &Contact) -> Self {
+        Self { pairs: rules.paused_consents().clone(), channels: rules.untold_channels(contact) }
+    }
+
+    fn has(&self, consent: &WantedConsent) -> bool {
+        self.channels.contains(&consent.channel)
+            || self.pairs.contains(&(consent.topic.clone(), consent.channel))
     }
 }
 
@@ -149,8 +186,9 @@ fn in_order(consents: &mut [WantedConsent]) {
 pub fn decide(rules: &Rules, today: Date, forced: bool, known: Known<'_>, contact: &Contact) -> Verdict {
     let (outcome, reason) = match rules.decide(contact, today) {
         Decision::Write(mut intent) => {
-            known.take_back_unmapped(&mut intent, rules.paused_consents());
-            known.carry_over(&mut intent, rules.paused_consents());
+            let left = Left::by(rules, contact);
+            known.take_back_unmapped(&mut intent, &left);
+            known.carry_over(&mut intent, &left);
             known.be_strict(&mut intent);
             if !forced && known.is_there(&intent, rules.paused_attributes()) {
                 return Verdict::Settled(Outcome::Unchanged, known.reason(&intent));
@@ -165,25 +203,25 @@ pub fn decide(rules: &Rules, today: Date, forced: bool, known: Known<'_>, contac
         Decision::Excluded(reason) => (Outcome::Excluded, reason),
         Decision::Rejected(reason) => (Outcome::Rejected, reason),
     };
-    unwritten(rules, rules.paused_consents(), known, contact, outcome, reason)
+    unwritten(rules, &Left::by(rules, contact), known, contact, outcome, reason)
 }
 
 /// What a contact comes to of which the CRM says that it changed, and which it does not have: it is not known
 /// to be deleted, so its profile stays; but nobody knows of a yes any more.
 pub fn decide_absent(rules: &Rules, known: Known<'_>, id: &ContactId) -> Verdict {
-    let nobody = Contact { id: id.clone(), modified_at: None, fields: BTreeMap::new(), consents: Vec::new() };
+    let nobody = nobody(id.clone());
     let reason = Reason::new(
         ReasonCode::NotInCrm,
         "the CRM says that something about this contact changed, and does not have it: it was deleted, or the API \
          user may not read it. Its profile is kept, and opted out of what it was opted in to",
     );
     // Whatever is paused: nobody is left who could have said yes.
-    unwritten(rules, &BTreeSet::new(), known, &nobody, Outcome::Excluded, reason)
+    unwritten(rules, &Left::default(), known, &nobody, Outcome::Excluded, reason)
 }
 
 fn unwritten(
     rules: &Rules,
-    paused: &BTreeSet<(TopicId, Channel)>,
+    left: &Left,
     known: Known<'_>,
     contact: &Contact,
     outcome: Outcome,
@@ -192,7 +230,7 @@ fn unwritten(
     let mut now = Intent { consents: rules.consents(contact), ..Intent::empty(contact.id.clone()) };
     known.be_strict(&mut now);
     known.take_back_left(&mut now, rules, contact);
-    known.take_back_unmapped(&mut now, paused);
+    known.take_back_unmapped(&mut now, left);
     match withdrawn(known, &contact.id, now.consents) {
         Some(intent) => {
             Verdict::Write(Intent { unwritten: Some(Unwritten { outcome, reason, delete: false }), ..intent })
@@ -262,6 +300,10 @@ fn withdrawn(known: Known<'_>, contact: &ContactId, wanted: Vec<WantedConsent>) 
     }
     let mut intent = known.written().cloned().unwrap_or_else(|| Intent::empty(contact.clone()));
     intent.consents.retain(|then| !taken_back.iter().any(|now| now.is_same(then)));
+    // It is taken back, whatever is paused now or was when it was written.
+    intent.paused.retain(|(topic, channel)| {
+        !taken_back.iter().any(|now| now.topic == *topic && now.channel == *channel)
+    });
     intent.consents.extend(taken_back);
     in_order(&mut intent.consents);
     Some(intent)
@@ -269,6 +311,8 @@ fn withdrawn(known: Known<'_>, contact: &ContactId, wanted: Vec<WantedConsent>) 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::contact::{Channel, Consent, Value};
     use crate::profile::{AttributeId, TopicId};
@@ -382,5 +426,60 @@ mod tests {
             decide(&rules(), TODAY, false, known, &stayed),
             Verdict::Settled(Outcome::Rejected, _)
         ));
+    }
+
+    fn mapped(topic: &str) -> RuleSet {
+        RuleSet {
+            conditions: Vec::new(),
+            fields: Vec::new(),
+            consents: vec![ConsentMapping {
+                source: ConsentSource::Consent("news".into()),
+                topic: TopicId(topic.into()),
+                channel: Channel::Email,
+            }],
+            email_field: "email".into(),
+            email_attribute: AttributeId(crate::profile::EMAIL_ATTRIBUTE.into()),
+            id_attribute: None,
+            default_country: None,
+        }
+    }
+
+    /// Rules whose one row cannot be told any more, since its subscription has another name now.
+    fn renamed() -> Rules {
+        let unmapped = RuleSet { consents: Vec::new(), ..mapped("news") };
+        Rules::new(unmapped)
+            .unwrap()
+            .unresolved(vec![(ConsentSource::Consent("news".into()), Channel::Email)])
+    }
+
+    #[test]
+    fn a_subscription_that_cannot_be_told_stands_as_long_as_the_contact_says_yes() {
+        let entry = entry(Some(written()));
+        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
+        let still = decide(&renamed(), TODAY, false, known, &contact("a@b.example", true));
+        assert_eq!(still, Verdict::Settled(Outcome::Unchanged, None));
+        let Verdict::Write(intent) = decide(&renamed(), TODAY, false, known, &contact("a@b.example", false))
+        else {
+            panic!("its no is not lost")
+        };
+        assert_eq!(intent.consents[0].answer, Answer::Unsaid);
+        // Another row that is gone as well takes nothing from it; all rows gone take all back.
+        let none = Rules::new(RuleSet { consents: Vec::new(), ..mapped("news") }).unwrap();
+        let Verdict::Write(intent) = decide(&none, TODAY, false, known, &contact("a@b.example", true)) else {
+            panic!("with its mapping goes its consent")
+        };
+        assert_eq!(intent.consents[0].answer, Answer::Unsaid);
+    }
+
+    #[test]
+    fn what_was_paused_when_it_was_written_is_taken_back_all_the_same() {
+        let paused = vec![(TopicId("news".into()), Channel::Email)];
+        let entry = entry(Some(Intent { paused, ..written() }));
+        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
+        let Verdict::Write(intent) = decide_absent(&rules(), known, &ContactId("1".into())) else {
+            panic!("nobody is left who could have said yes")
+        };
+        assert_eq!(intent.acted_on().len(), 1, "it is done, and not left out as paused");
+        assert_eq!(intent.acted_on()[0].answer, Answer::Unsaid);
     }
 }

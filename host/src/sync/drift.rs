@@ -311,7 +311,7 @@ mod tests {
             (given, Some((PendingOptIn, "Form", 11)), None),
             (given, None, Some(DriftKind::NotOptedIn)),
             (given, Some((OptOut, "Preference page", 12)), Some(DriftKind::OptedOutSince)),
-            (given, Some((OptOut, SOURCE, 12)), Some(DriftKind::OptedOutSince)),
+            (given, Some((OptOut, SOURCE, 12)), Some(DriftKind::OptedOut)),
             (given, Some((OptOut, "Preference page", 9)), Some(DriftKind::OptedOut)),
             (refused, Some((OptOut, SOURCE, 11)), None),
             (refused, None, Some(DriftKind::NotOptedOut)),

@@ -63,6 +63,23 @@ pub enum SyncError {
          this connector needs mending: tell its author"
     )]
     CursorRepeated,
+    /// An import that an earlier run had begun has not ended.
+    #[error(
+        "APSIS One still works on an import of a full sync that was cancelled or failed, and would bring back what is \
+         deleted now; it is waited for, and the rest is done then"
+    )]
+    ImportUnderWay,
+    /// What is remembered of a contact lacks what a rule names.
+    #[error(
+        "what is known of the contacts is not enough: it was read without the field {field}, which {row} names. Start a \
+         full sync that reads the CRM: `sluice sync start`"
+    )]
+    FieldNotKnown {
+        /// The field.
+        field: String,
+        /// Which rule.
+        row: String,
+    },
     /// A run began while an audit read.
     #[error(
         "run {0} began while the audit read, so that what it found would be wrong; when that has ended, audit again. \
@@ -88,6 +105,8 @@ impl ErrorCode for SyncError {
             Self::NotInCrm { .. } => "mapping-not-in-crm",
             Self::CursorRepeated => "cursor-repeated",
             Self::AuditOvertaken(_) => "audit-overtaken",
+            Self::ImportUnderWay => "import-under-way",
+            Self::FieldNotKnown { .. } => "known-not-enough",
         }
     }
 }

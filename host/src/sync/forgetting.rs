@@ -6,44 +6,81 @@
 
 use std::sync::Arc;
 
-use tracing::info;
+use tracing::{info, warn};
 
+use super::bulk::have_left_ended;
 use super::failure::SyncError;
 use super::holding::Hold;
 use super::lane::trouble::cause;
-use crate::apsis::{Client, Deleted, Target};
+use crate::apsis::{ApsisError, Client, Deleted, Kind, Target};
+use crate::error::ErrorCode;
 use crate::integration::Integration;
+use crate::rules::check_key;
 use crate::store::{Store, StoreError};
 
-/// Forgets every contact of an integration that is to be. Why it did not succeed is remembered, too.
+/// Forgets every contact of an integration that is to be. What kept it from succeeding is remembered, and given: it is
+/// to be tried again. That the store cannot be purged now is of that kind, too, since a disk may have room for all but
+/// that.
 ///
 /// # Errors
-/// When APSIS One or the store fails.
-pub async fn forget_all(store: &dyn Store, hold: &Hold, integration: &Integration) -> Result<(), SyncError> {
-    let forgotten = forget(store, hold, integration).await;
-    if let Err(error) = &forgotten
-        && !matches!(error, SyncError::Store(_))
-    {
+/// When the store fails, or another host has taken over.
+pub async fn forget_all(
+    store: &dyn Store,
+    hold: &Hold,
+    integration: &Integration,
+) -> Result<Option<SyncError>, StoreError> {
+    let failed = match forget(store, hold, integration).await {
+        Ok(failed) => failed,
+        Err(SyncError::Store(error)) => return Err(error),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = &failed {
+        warn!(integration = %integration.id, code = error.code(), "a contact is not forgotten yet");
         store.put_forget_failure(&hold.fence, &cause(error)).await?;
     }
-    forgotten
+    Ok(failed)
 }
 
-async fn forget(store: &dyn Store, hold: &Hold, integration: &Integration) -> Result<(), SyncError> {
+/// One contact that APSIS One does not let go keeps no other from being forgotten. The last failure of that kind.
+async fn forget(
+    store: &dyn Store,
+    hold: &Hold,
+    integration: &Integration,
+) -> Result<Option<SyncError>, SyncError> {
     let (contacts, _) = store.to_forget(&integration.id).await?;
+    let mut failed = None;
     if !contacts.is_empty() {
         let target = open(hold, integration).await?;
+        // It would bring back whom it has.
+        if !have_left_ended(store, &hold.fence, &target).await? {
+            return Ok(Some(SyncError::ImportUnderWay));
+        }
         for contact in &contacts {
-            let deleted = target.delete(contact).await?;
+            let deleted = match target.delete(contact).await {
+                Ok(deleted) => deleted,
+                // A profile is locked by deleting what it held.
+                Err(ApsisError::Locked { .. }) => Deleted::Gone,
+                Err(error) if matches!(error.kind(), Kind::Contact(_)) && check_key(contact).is_err() => {
+                    Deleted::NoProfile
+                }
+                Err(error) if matches!(error.kind(), Kind::Contact(_)) => {
+                    failed = Some(error.into());
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             store.erase(&hold.fence, contact, deleted == Deleted::Gone).await?;
             info!(integration = %integration.id, "a contact was forgotten");
         }
     }
     let (_, to_purge) = store.to_forget(&integration.id).await?;
-    if to_purge {
-        store.purge(&hold.fence).await?;
+    if to_purge && let Err(error) = store.purge(&hold.fence).await {
+        match error {
+            StoreError::LeaseLost(_) | StoreError::NoIntegration(_) => return Err(error.into()),
+            error => failed = Some(error.into()),
+        }
     }
-    Ok(())
+    Ok(failed)
 }
 
 /// Into APSIS One, whatever the rules and the CRM are like.

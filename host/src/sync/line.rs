@@ -122,7 +122,7 @@ impl Line {
             match &row.fills {
                 Some(Fills::Attribute(attribute)) => attributes.push(attribute.clone()),
                 Some(Fills::Consent(pair)) => pairs.push(pair.clone()),
-                None => {}
+                Some(Fills::Unresolved(_)) | None => {}
             }
         }
         let consents = pairs.into_iter().map(|(topic, channel)| ConsentStep { topic, channel }).collect();
@@ -130,6 +130,7 @@ impl Line {
             connection,
             rules: Rules::new(set)?
                 .pausing(paused_pairs, paused.iter().filter_map(PausedRow::attribute).cloned().collect())
+                .unresolved(paused.iter().filter_map(PausedRow::unresolved).cloned().collect())
                 .deleting_unmatched(integration.sync.delete_unmatched),
             paused,
             target,

@@ -46,6 +46,9 @@ pub enum Fills {
     Attribute(AttributeId),
     /// A subscription on a channel.
     Consent((TopicId, Channel)),
+    /// A subscription on this channel, which APSIS One has no more by the name that the row gives it. Where the answer
+    /// comes from.
+    Unresolved((ConsentSource, Channel)),
 }
 
 impl PausedRow {
@@ -61,6 +64,14 @@ impl PausedRow {
     pub fn consent(&self) -> Option<&(TopicId, Channel)> {
         match &self.fills {
             Some(Fills::Consent(pair)) => Some(pair),
+            _ => None,
+        }
+    }
+
+    /// Where the answer comes from, and the channel, if its subscription cannot be told.
+    pub fn unresolved(&self) -> Option<&(ConsentSource, Channel)> {
+        match &self.fills {
+            Some(Fills::Unresolved(row)) => Some(row),
             _ => None,
         }
     }
@@ -124,9 +135,10 @@ pub fn usable(integration: &Integration, crm: &Crm, definitions: &Definitions) -
                 row: format!("consent mapping {}", at.saturating_add(1)),
                 name: format!("{} to {} on {}", source(row), row.topic, row.channel),
                 why: cause(&error),
-                fills: known
-                    .or_else(|| discriminator(&row.topic).map(TopicId))
-                    .map(|topic| Fills::Consent((topic, row.channel))),
+                fills: known.or_else(|| discriminator(&row.topic).map(TopicId)).map_or_else(
+                    || Some(Fills::Unresolved((consent_source(row), row.channel))),
+                    |topic| Some(Fills::Consent((topic, row.channel))),
+                ),
                 is_there,
             }),
         }
@@ -224,13 +236,16 @@ fn field_in_apsis(row: &FieldRow, definitions: &Definitions) -> Result<FieldMapp
 }
 
 fn consent_in_apsis(row: &ConsentRow, definitions: &Definitions) -> Result<ConsentMapping, SyncError> {
-    let source = match (&row.consent, &row.field) {
-        (Some(name), _) => ConsentSource::Consent(name.clone()),
-        (None, name) => ConsentSource::Field(name.clone().unwrap_or_default()),
-    };
     let topic = definitions.topic(&row.topic)?;
     definitions.check_consent(topic, row.channel)?;
-    Ok(ConsentMapping { source, topic: topic.id.clone(), channel: row.channel })
+    Ok(ConsentMapping { source: consent_source(row), topic: topic.id.clone(), channel: row.channel })
+}
+
+fn consent_source(row: &ConsentRow) -> ConsentSource {
+    match (&row.consent, &row.field) {
+        (Some(name), _) => ConsentSource::Consent(name.clone()),
+        (None, name) => ConsentSource::Field(name.clone().unwrap_or_default()),
+    }
 }
 
 fn refused(setting: &'static str, what: String) -> SyncError {

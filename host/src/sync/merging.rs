@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use tracing::info;
 
-use crate::apsis::{ApsisError, ConsentEnd, ConsentStep, FoundValue, Merged, Target};
+use crate::apsis::{ApsisError, ConsentEnd, ConsentStep, FoundValue, MERGE_SOURCE, Merged, SOURCE, Target};
 use crate::contact::{Channel, ContactId};
-use crate::profile::{AttributeId, ConsentType, KnownConsent};
+use crate::profile::{AttributeId, ConsentType, KnownConsent, TopicId};
 use crate::reason::{Reason, ReasonCode};
 
 /// The attributes in which two profiles may not differ (developer hub, "Merge profiles").
@@ -115,9 +115,10 @@ pub async fn merge_address(
         return refused(conflict(channel, Some(attribute)));
     }
     let before = stricter(own, &other);
+    let all = [own, &other].concat();
     // The contact's own last: should the other one's be refused, nothing is done to it.
     for (through, of, steps) in [(&addresses, &as_key, &before.other), (target, key, &before.own)] {
-        if let Some(reason) = opt_out(through, of, steps, channel).await? {
+        if let Some(reason) = opt_out(through, of, steps, channel, &all).await? {
             return Ok(MergeEnd::Refused { reason, consents: now(target, key, own).await? });
         }
     }
@@ -135,26 +136,42 @@ pub async fn merge_address(
     }
     info!(contact = %key, %channel, "merged with the profile of its address");
     // Whatever the merge has made of them: what one of the two refused is refused.
-    let all = [own, &other].concat();
     let revived: Vec<ConsentStep> = stricter(&all, &consents).other;
     if !revived.is_empty() {
-        if let Some(reason) = opt_out(target, key, &revived, channel).await? {
+        if let Some(reason) = opt_out(target, key, &revived, channel, &all).await? {
             return Ok(MergeEnd::Refused { reason, consents });
         }
         consents = now(target, key, own).await?;
     }
+    // Which of two opt-outs was kept is not told; where one was not ours, neither is the one that is there now.
+    for consent in consents.iter_mut().filter(|consent| consent.state == ConsentType::OptOut) {
+        if !is_our_own(&all, &consent.topic, consent.channel) {
+            consent.source = Some(MERGE_SOURCE.to_owned());
+        }
+    }
     Ok(MergeEnd::Merged { consents })
 }
 
-/// Opts a profile out; why, if APSIS One refused.
+/// Whether each opt-out of a subscription is one that we made for the CRM.
+fn is_our_own(all: &[KnownConsent], topic: &TopicId, channel: Channel) -> bool {
+    let is_of = |consent: &&KnownConsent| {
+        consent.state == ConsentType::OptOut && consent.topic == *topic && consent.channel == channel
+    };
+    all.iter().filter(is_of).all(|consent| consent.source.as_deref() == Some(SOURCE))
+}
+
+/// Opts a profile out; why, if APSIS One refused. `all`: the consents of both, whose refusals these are: what the person
+/// refused may not look as if it were the CRM's, which could take it back.
 async fn opt_out(
     through: &Target,
     key: &ContactId,
     steps: &[ConsentStep],
     channel: Channel,
+    all: &[KnownConsent],
 ) -> Result<Option<Reason>, ApsisError> {
     for step in steps {
-        match through.set_consent(key, &step.topic, step.channel, false, WHY).await {
+        let source = if is_our_own(all, &step.topic, step.channel) { SOURCE } else { MERGE_SOURCE };
+        match through.set_consent_as(key, &step.topic, step.channel, false, WHY, source).await {
             Ok(ConsentEnd::Changed | ConsentEnd::AlreadyThere) => {}
             Ok(ConsentEnd::Refused) => return Ok(Some(not_stricter(channel, &step.topic.0))),
             Err(ApsisError::Locked { .. }) => return Ok(Some(locked(channel))),

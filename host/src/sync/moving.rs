@@ -7,6 +7,7 @@
 //! one is written: an opt-out there holds for the new address, too, whatever APSIS One shows then. Pure.
 
 use crate::address::Move;
+use crate::apsis::ConsentStep;
 use crate::contact::Channel;
 use crate::profile::{Address, ConsentType, Intent, KnownConsent};
 use crate::run::Staged;
@@ -47,15 +48,33 @@ pub fn still_left(moves: Vec<Move>, intent: &Intent) -> Vec<Move> {
     moves.into_iter().filter(|one| intent.address(one.channel) != Address::Is(one.old.clone())).collect()
 }
 
-/// What counts as known of the profile's consents at its new address: what APSIS One shows, and an opt-out from
-/// before where it shows nothing.
-pub fn carried_over(moves: &[Move], known: Vec<KnownConsent>) -> Vec<KnownConsent> {
-    let mut carried = known;
-    for before in moves.iter().flat_map(|one| &one.before) {
-        let same = |now: &KnownConsent| now.topic == before.topic && now.channel == before.channel;
-        if before.state == ConsentType::OptOut && !carried.iter().any(same) {
+/// What counts as known of the profile's consents at its new address: what APSIS One shows, and in its place an opt-out
+/// from before.
+pub fn carried_over(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent> {
+    let mut carried = known.to_vec();
+    for before in refused_before(moves) {
+        carried.retain(|now| !is_same(now, before) || now.state == ConsentType::OptOut);
+        if !carried.iter().any(|now| is_same(now, before)) {
             carried.push(before.clone());
         }
     }
     carried
+}
+
+/// What APSIS One shows as opted in at the new address though it was opted out at the old one.
+pub fn revived(moves: &[Move], known: &[KnownConsent]) -> Vec<ConsentStep> {
+    let refused: Vec<&KnownConsent> = refused_before(moves).collect();
+    let is_revived = |now: &&KnownConsent| {
+        now.state != ConsentType::OptOut && refused.iter().any(|before| is_same(now, before))
+    };
+    let step = |now: &KnownConsent| ConsentStep { topic: now.topic.clone(), channel: now.channel };
+    known.iter().filter(is_revived).map(step).collect()
+}
+
+fn refused_before(moves: &[Move]) -> impl Iterator<Item = &KnownConsent> {
+    moves.iter().flat_map(|one| &one.before).filter(|before| before.state == ConsentType::OptOut)
+}
+
+fn is_same(now: &KnownConsent, before: &KnownConsent) -> bool {
+    now.topic == before.topic && now.channel == before.channel
 }

@@ -1,8 +1,12 @@
-//! The first half of a full sync: pages are read from the CRM, decided by the rules, and stored.
+//! The first half of a full sync: pages are read from the CRM, or from what is known of it, decided by the rules, and
+//! stored.
 //!
 //! Page, cursor, outcomes and counters are one transaction, and the next page is asked for after it, so
 //! that a killed run reads nothing again but the page in flight. Nothing is written to APSIS One here.
 
+use std::collections::HashMap;
+
+use jiff::Timestamp;
 use tracing::{debug, warn};
 
 use super::deciding::{Known, decide};
@@ -10,10 +14,10 @@ use super::explaining::seen;
 use super::failure::SyncError;
 use super::line::Patience;
 use super::patience::patiently;
-use super::voices::holdings;
+use super::voices::{holdings, refusals_under_mark};
 use super::work::Work;
 use crate::connector::NextStep;
-use crate::contact::{Contact, ContactId, Page};
+use crate::contact::{Contact, ContactId, Cursor, Page};
 use crate::run::{Decided, Run};
 use crate::store::PageCommit;
 
@@ -69,6 +73,46 @@ pub async fn read_all(work: &Work, run: &Run) -> Result<(), SyncError> {
     }
 }
 
+/// Contacts taken from what is known at once.
+const TAKE: u32 = 200;
+
+/// Decides everybody anew by what he looked like when he was last read, from the run's cursor on. The CRM is not asked.
+///
+/// # Errors
+/// When the store fails.
+pub async fn read_known(work: &Work, run: &Run) -> Result<(), SyncError> {
+    let mut after = run.cursor.as_ref().map(|Cursor(last)| ContactId(last.clone()));
+    loop {
+        let states = work.store.known_states(&run.integration, after.as_ref(), TAKE).await?;
+        after = states.last().map(|(_, contact)| contact.id.clone());
+        let (read_at, contacts): (HashMap<ContactId, Timestamp>, Vec<Contact>) = states
+            .into_iter()
+            // Of whom the CRM did not have, there is nothing to decide by.
+            .filter(|(_, contact)| !contact.fields.is_empty())
+            .map(|(at, contact)| ((contact.id.clone(), at), contact))
+            .unzip();
+        // A field that did not exist yet, or was not read, is not to be taken for an empty one.
+        for contact in &contacts {
+            if let Some((field, row)) = work.line.rules.untold_field(contact) {
+                let (field, row) = (field.to_owned(), row.to_owned());
+                return Err(SyncError::FieldNotKnown { field, row });
+            }
+        }
+        let next = after.clone().map(|ContactId(last)| Cursor(last));
+        let page = Page { contacts, discarded: Vec::new(), next, total: None };
+        let mut commit = decide_page(work, run, page).await?;
+        for decided in &mut commit.decided {
+            if let (Some(seen), Some(at)) = (&mut decided.seen, read_at.get(&decided.contact)) {
+                seen.at = *at;
+            }
+        }
+        work.store.commit_page(&work.fence, run.id, commit).await?;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
 /// What the rules, and what is known, make of a page.
 ///
 /// # Errors
@@ -79,8 +123,11 @@ pub async fn decide_page(work: &Work, run: &Run, page: Page) -> Result<PageCommi
     let attempted = work.store.attempted(&run.integration, &ids).await?;
     let forgotten = work.store.forgotten(&run.integration, &ids).await?;
     let rules = &work.line.rules;
-    let known = page.contacts.iter().filter(|contact| !forgotten.contains_key(&contact.id));
-    let said = known.flat_map(|contact| holdings(rules, contact)).collect();
+    let said = page.contacts.iter().flat_map(|contact| match forgotten.get(&contact.id) {
+        None => holdings(rules, contact),
+        Some(tombstone) => refusals_under_mark(rules, contact, tombstone),
+    });
+    let said = said.collect();
     let heard = work.store.hear(&work.fence, Some(run.id), said).await?;
     let today = work.line.today();
     let decide = |contact: Contact| {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -16,9 +17,10 @@ use super::holding::Hold;
 use super::line::Line;
 use super::work::Work;
 use super::{braking, bulk, daily, mending, reading, voices, writing};
+use crate::apsis::Kind;
 use crate::contact::ContactId;
 use crate::error::{ErrorCode, Failure};
-use crate::run::{Phase, Run, RunId, RunKind};
+use crate::run::{Phase, Run, RunId, RunKind, Source};
 use crate::store::{RunEnd, Store, StoreError};
 
 /// How long contacts in the middle of being written may take to get their outcome after a cancel. One
@@ -27,6 +29,9 @@ const GRACE: Duration = Duration::from_millis(700);
 
 /// Changes of address looked at in one go.
 const MOVES: u32 = 100;
+
+/// How long what a run has decided may wait for approval before it is decided anew.
+const DECIDED_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How often the store is asked whether somebody cancelled: it may have been another process.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -89,12 +94,18 @@ enum Went {
 }
 
 async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Result<Went, SyncError> {
+    let mut run = run;
     let id = run.id;
     let mut phase = run.phase;
     if !phase.is_active() {
         return Ok(Went::Through);
     }
     while phase != Phase::Writing {
+        if phase == Phase::Held && waited_long(&run) {
+            info!(run = %id, "what was decided is old by now: reading anew");
+            run = work.store.read_anew(&work.fence, id).await?;
+            phase = run.phase;
+        }
         // Dropped in the middle, these steps leave nothing that is counted wrongly.
         let Some(next) = cancelled.run_until_cancelled(step(work, &run, phase)).await else {
             return Ok(Went::Through);
@@ -120,6 +131,12 @@ async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Res
     Ok(Went::Through)
 }
 
+/// Whether a run was approved so long after it had decided that somebody may have said no since, or moved.
+fn waited_long(run: &Run) -> bool {
+    let since = run.hold.as_ref().filter(|_| run.approved).map(|held| held.since);
+    since.is_some_and(|since| Timestamp::now().duration_since(since) > DECIDED_FOR)
+}
+
 /// Whether what comes next is the first that is written to APSIS One, without anybody having approved of it.
 fn begins_to_write(run: &Run, phase: Phase, next: Phase) -> bool {
     run.kind != RunKind::DryRun
@@ -141,12 +158,15 @@ async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Phase, SyncError> 
         Phase::Reading => {
             if !run.read_to_end {
                 match run.kind {
-                    RunKind::FullSync | RunKind::DryRun => reading::read_all(work, run).await?,
+                    RunKind::FullSync | RunKind::DryRun => match run.source {
+                        Source::Crm => reading::read_all(work, run).await?,
+                        Source::Known => reading::read_known(work, run).await?,
+                    },
                     RunKind::Daily => daily::read_new(work, run).await?,
                 }
             }
             voices::settle(work, run).await?;
-            bulk::await_left(work, &run.integration).await?;
+            bulk::await_left(work).await?;
             if work.store.staged_count(id).await? >= work.line.import_threshold {
                 // What APSIS One has is read at once.
                 Phase::Comparing
@@ -182,7 +202,13 @@ async fn finish_moves(work: &Work, run: &Run) -> Result<(), SyncError> {
         let staged = work.store.staged_of(run.id, &moving).await?;
         for contact in moving.iter().filter(|contact| !staged.iter().any(|one| one.intent.key == **contact)) {
             let writer = Writer::Run { id: run.id, forced: run.forced, dry: false };
-            ContactSteps::new(work, writer, contact).finish_moves().await?;
+            match ContactSteps::new(work, writer, contact).finish_moves().await {
+                // It costs that contact, and stays to be finished.
+                Err(SyncError::Apsis(error)) if matches!(error.kind(), Kind::Contact(_)) => {
+                    warn!(run = %run.id, %contact, code = error.code(), "an old address is not opted out yet");
+                }
+                finished => finished?,
+            }
         }
     }
 }

@@ -5,17 +5,18 @@
 //! all is read, those who share an address are decided again. The lane hears a contact before it writes it, and looks
 //! again at the others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::deciding::{Known, decide_again};
 use super::failure::SyncError;
 use super::work::Work;
 use crate::address::{AddressDigest, Holding, Says, Voices};
 use crate::contact::{Channel, Contact, ContactId};
-use crate::profile::WantedConsent;
+use crate::profile::{Answer, WantedConsent};
 use crate::rules::Rules;
-use crate::run::{Decided, Outcome, Run, RunKind};
+use crate::run::{Decided, Outcome, Run, RunKind, Source};
 use crate::store::PageCommit;
+use crate::story::{Tombstone, mark};
 
 /// Contacts looked at in one go.
 const TAKE: u32 = 500;
@@ -30,13 +31,40 @@ pub fn holdings(rules: &Rules, contact: &Contact) -> Vec<Holding> {
             let answers: Vec<WantedConsent> =
                 answers.iter().filter(|one| one.channel == channel).cloned().collect();
             // Without a mapping there is nothing to be strict about.
-            (!answers.is_empty()).then(|| Holding {
+            let unsaid = rules.paused_consents().iter().filter(|(_, of)| *of == channel).cloned().collect();
+            let is_kept = channel == Channel::Sms && rules.leaves_mobile(contact);
+            (!answers.is_empty() || !BTreeSet::is_empty(&unsaid)).then(|| Holding {
                 contact: contact.id.clone(),
                 channel,
-                says: Says::State { address: address.map(|text| AddressDigest::of(channel, &text)), answers },
+                says: if is_kept {
+                    Says::AsBefore { answers, unsaid }
+                } else {
+                    let address = address.map(|text| AddressDigest::of(channel, &text));
+                    Says::State { address, answers, unsaid }
+                },
             })
         })
         .collect()
+}
+
+/// What a contact that was forgotten refuses for its addresses, under its mark.
+pub fn refusals_under_mark(rules: &Rules, contact: &Contact, tombstone: &Tombstone) -> Vec<Holding> {
+    let refusals = |holding: Holding| {
+        let contact = mark(&tombstone.digest);
+        let says = match holding.says {
+            Says::State { address: Some(address), answers, .. } => {
+                let refused = |one: &WantedConsent| matches!(one.answer, Answer::Refused(_));
+                let answers: Vec<WantedConsent> = answers.into_iter().filter(refused).collect();
+                match answers.is_empty() {
+                    true => Says::Gone,
+                    false => Says::State { address: Some(address), answers, unsaid: BTreeSet::new() },
+                }
+            }
+            _ => Says::Gone,
+        };
+        Holding { contact, says, ..holding }
+    };
+    holdings(rules, contact).into_iter().map(refusals).collect()
 }
 
 /// That nothing is said anew by a contact of which only the others' say is asked.
@@ -67,7 +95,8 @@ fn both(contact: &ContactId, says: impl Fn(Channel) -> Says) -> Vec<Holding> {
 /// When the store fails.
 pub async fn settle(work: &Work, run: &Run) -> Result<(), SyncError> {
     let Work { store, fence, .. } = work;
-    if run.kind != RunKind::Daily {
+    // Only who reads all of the CRM knows who is gone.
+    if run.kind != RunKind::Daily && run.source == Source::Crm {
         store.forget_unread(fence, run.id).await?;
     }
     let mut after: Option<ContactId> = None;

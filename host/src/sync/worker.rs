@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::bulk::have_left_ended;
 use super::failure::SyncError;
 use super::forgetting::{forget_all, is_asked};
 use super::holding::Hold;
@@ -34,8 +35,12 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// How long after a daily run that failed another one is started.
 const DAILY_AGAIN: Duration = Duration::from_mins(30);
 
-/// How long after forgetting did not succeed it is tried again.
-const FORGET_AGAIN: Duration = Duration::from_secs(10);
+/// As how many failures the first one to forget counts: the wait grows from some seconds, since a purge keeps all others
+/// from writing.
+const FORGET_AGAIN: u32 = 4;
+
+/// How often an import of a run that has ended is asked whether it has, too.
+const IMPORT_AGAIN: Duration = Duration::from_secs(2);
 
 /// How long what both sides have is taken to be as it was read: a field that is gone since reads as empty.
 const FRESH_FOR: Duration = Duration::from_mins(15);
@@ -51,8 +56,8 @@ pub struct Worker {
     health: Health,
     /// The opened line, and the revision of the integration that it was opened for.
     line: Option<(i64, Work)>,
-    /// Set: forgetting did not succeed, and is tried again then.
-    forget_again: Option<Timestamp>,
+    /// Set: forgetting did not succeed, and is tried again then; how often it did not.
+    forget_again: Option<(Timestamp, u32)>,
     /// Whether the webhook was looked at since it last changed, and how often that failed.
     webhook: (Option<i64>, u32),
 }
@@ -178,6 +183,16 @@ impl Worker {
             Ok(work) => work,
             Err(error) => return self.not_opened(record.pause.as_ref(), &error).await,
         };
+        // What an import of an earlier run brings late would come over what the lane writes.
+        match have_left_ended(&*store, &self.hold.fence, &work.line.target).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let again = now.checked_add(IMPORT_AGAIN).ok();
+                return Ok(Next::Sleep(earliest([again, webhook_due, forget_due])));
+            }
+            Err(SyncError::Store(error)) => return Err(error),
+            Err(error) => return self.not_opened(record.pause.as_ref(), &error).await,
+        }
         let rest = Box::pin(lane::go_on(&work, &mut self.health, record.pause, &self.signals)).await?;
         Ok(match rest {
             Rest::Idle => Next::Sleep(earliest([webhook_due, forget_due, self.next_daily(&standing, now)])),
@@ -197,18 +212,15 @@ impl Worker {
             self.forget_again = None;
             return Ok(None);
         }
-        if let Some(due) = self.forget_again.filter(|due| *due > Timestamp::now()) {
+        if let Some((due, _)) = self.forget_again.filter(|(due, _)| *due > Timestamp::now()) {
             return Ok(Some(due));
         }
-        self.forget_again = match Box::pin(forget_all(store, &self.hold, &standing.integration)).await {
-            Ok(()) => None,
-            Err(SyncError::Store(error)) => return Err(error),
-            Err(error) => {
-                warn!(integration = %standing.integration.id, code = error.code(), "a contact is not forgotten yet");
-                Timestamp::now().checked_add(FORGET_AGAIN).ok()
-            }
-        };
-        Ok(self.forget_again)
+        let failed = Box::pin(forget_all(store, &self.hold, &standing.integration)).await?;
+        self.forget_again = failed.and_then(|_| {
+            let failures = self.forget_again.map_or(FORGET_AGAIN, |(_, failures)| failures.saturating_add(1));
+            Some((Timestamp::now().checked_add(trouble::wait(failures, None)).ok()?, failures))
+        });
+        Ok(self.forget_again.map(|(due, _)| due))
     }
 
     /// The line, opened anew when the integration has changed, the lane was paused, or what the sides have was read too

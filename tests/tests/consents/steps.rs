@@ -57,6 +57,8 @@ pub enum Step {
     FullSync {
         forced: bool,
     },
+    /// Everybody is decided anew by what is known.
+    KnownSync,
     Daily,
     Cancel,
     /// From now on so many requests are answered, then these go wrong.
@@ -144,7 +146,8 @@ fn step(chance: &mut StdRng) -> Step {
             let third = [Third::Invitations, Third::Offers, Third::Newsletter].choose(chance).copied();
             Step::Rules(Rules { third: third.unwrap_or(Third::Offers), only_malmo: chance.random_bool(0.3) })
         }
-        63..69 => Step::FullSync { forced: chance.random_bool(0.2) },
+        63..67 => Step::FullSync { forced: chance.random_bool(0.2) },
+        67..69 => Step::KnownSync,
         69..71 => Step::Daily,
         71..73 => Step::Cancel,
         73..79 => {
@@ -199,6 +202,7 @@ impl fmt::Display for Step {
             Self::FullSync { forced } => {
                 write!(out, "a {}full sync starts", if *forced { "forced " } else { "" })
             }
+            Self::KnownSync => write!(out, "a full sync of what is known starts"),
             Self::Daily => write!(out, "a daily run starts"),
             Self::Cancel => write!(out, "the run is cancelled"),
             Self::Fault { skip, next, wrong } => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::json;
 use sluice::integration::{Integration, IntegrationId};
-use sluice::run::{Phase, RunOrder};
+use sluice::run::{Phase, RunOrder, Source};
 use sluice::store::StoreError;
 use sluice_sandbox::{
     ApsisSwitches, Consent, ConsentType, DumpedProfile, Editor, Fault, FaultRule, LimeSwitches, People,
@@ -315,7 +315,10 @@ impl World {
                     Err(error) => panic!("{error}"),
                 }
             }
-            Step::FullSync { forced } => self.order(RunOrder::FullSync { forced }).await,
+            Step::FullSync { forced } => self.order(RunOrder::FullSync { forced, source: Source::Crm }).await,
+            Step::KnownSync => {
+                self.order(RunOrder::FullSync { forced: false, source: Source::Known }).await;
+            }
             Step::Daily => self.order(RunOrder::Daily { due: Timestamp::now() }).await,
             Step::Cancel => {
                 if let Some(run) = self.host().store.active_run(&Self::id()).await.unwrap() {
@@ -393,7 +396,7 @@ impl World {
 
     async fn order(&mut self, order: RunOrder) {
         match self.host().store.accept_run(&Self::id(), order).await {
-            Ok(_) | Err(StoreError::RunActive { .. }) => {}
+            Ok(_) | Err(StoreError::RunActive { .. } | StoreError::KnownNotEnough { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -469,7 +472,7 @@ impl World {
         self.quiet().await;
         self.sandbox.clear_faults();
         for _ in 0..3 {
-            self.order(RunOrder::FullSync { forced: self.refused }).await;
+            self.order(RunOrder::FullSync { forced: self.refused, source: Source::Crm }).await;
             self.quiet().await;
             let runs = self.host().store.runs(&Self::id(), 1).await.unwrap();
             if runs.first().is_some_and(|run| run.phase == Phase::Completed) {

@@ -43,8 +43,14 @@ async fn a_preview_of_changed_rules_says_what_they_would_do_and_applies_nothing(
         text.replace("field = \"city\"\nattribute = \"City\"", "field = \"country\"\nattribute = \"City\"");
     assert_ne!(text, other);
     std::fs::write(&changed, &other).unwrap();
+    let asked = rig.asked("lime.query");
     let preview = rig.run(&["rules", "preview", &changed.display().to_string()]).await;
     let foretold = differences(&preview);
+    let known = rig.asked("lime.query");
+    let read = rig.run(&["rules", "preview", &changed.display().to_string(), "--read"]).await;
+    // Opening the line asks the CRM what it has; reading it, a page of people and their consents more.
+    assert!(rig.asked("lime.query") - known > known - asked, "the CRM is read only when that is asked for");
+    assert_eq!(differences(&read), foretold);
     assert!(foretold.len() > 100, "{}", foretold.len());
     for difference in foretold.values() {
         let attributes = difference["difference"]["attributes"].as_array().unwrap();

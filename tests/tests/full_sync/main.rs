@@ -20,3 +20,4 @@ mod people;
 mod resume;
 mod secrecy;
 mod together;
+mod unmatched;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use sluice_tests::processes::say;
 use sluice_tests::rig::{ACME, Rig, ended, made_up};
+use sluice_tests::sides::profiles;
 
 /// The codes of what a full sync is needed for.
 async fn needed(rig: &Rig) -> Vec<String> {
@@ -179,4 +180,62 @@ async fn a_full_sync_that_failed_needs_another() {
     assert_eq!(need["message"], "a full sync failed: apsis-credentials", "{need}");
     completed(&rig).await;
     assert_eq!(needed(&rig).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn b09_a_changed_mapping_can_be_made_good_from_what_is_known_without_reading_the_crm() {
+    let rig = Rig::start(made_up(60)).await;
+    let known = async || rig.run(&["sync", "start", ACME, "--known"]).await;
+    let refused = known().await;
+    assert_eq!(refused.last()["error"]["code"], "known-not-enough", "{:?}", refused.lines);
+    completed(&rig).await;
+
+    let text = std::fs::read_to_string(rig.path("acme.toml")).unwrap();
+    let other =
+        text.replace("field = \"city\"\nattribute = \"City\"", "field = \"country\"\nattribute = \"City\"");
+    assert_ne!(text, other);
+    apply(&rig, &other).await;
+    assert_eq!(needed(&rig).await, ["field-mappings-changed"]);
+    let (asked, before) = (rig.asked("lime.query"), profiles(&rig.sandbox));
+    let run = known().await;
+    assert_eq!(run.last()["phase"], "completed", "{}", run.log);
+    assert_eq!(run.last()["source"], "known");
+    let of_known = rig.asked("lime.query") - asked;
+    assert_eq!(needed(&rig).await, [""; 0]);
+
+    // The same as if the CRM had been read; and nothing but what the row touches was written.
+    let after = profiles(&rig.sandbox);
+    assert_ne!(before, after);
+    for (id, (attributes, consents)) in &after {
+        let (then, consented) = &before[id];
+        assert_eq!(consents, consented);
+        let all = attributes.keys().chain(then.keys());
+        let changed = all.filter(|name| attributes.get(*name) != then.get(*name));
+        assert!(changed.into_iter().all(|name| name == "usercreated.attributes.city-p0o9i8u7y6"), "{id}");
+    }
+    let again = completed(&rig).await;
+    // Opening the line asks the CRM what it has; reading it, a page of people and their consents more.
+    assert!(rig.asked("lime.query") - asked - of_known > of_known, "the CRM was not read");
+    let counters = &again.last().unwrap()["counters"];
+    assert_eq!((&counters["created"], &counters["updated"]), (&json!(0), &json!(0)), "{counters}");
+
+    // Another need is not cleared by it, so that it is refused.
+    rig.sandbox.add_fault(sluice_sandbox::FaultRule {
+        route: "lime.query".to_owned(),
+        fault: sluice_sandbox::Fault::Status { status: 403, retry_after: None },
+        when: sluice_sandbox::When::Probability(1.0),
+    });
+    rig.sandbox.add_fault(sluice_sandbox::FaultRule {
+        route: "lime.list".to_owned(),
+        fault: sluice_sandbox::Fault::Status { status: 403, retry_after: None },
+        when: sluice_sandbox::When::Probability(1.0),
+    });
+    assert_ne!(rig.sync().await.code(), 0);
+    let refused = known().await;
+    assert_eq!(refused.last()["error"]["code"], "known-not-enough");
+    assert!(
+        refused.last()["error"]["message"].as_str().unwrap().contains("full-sync-failed"),
+        "{:?}",
+        refused.lines
+    );
 }

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sluice_sandbox::{Fault, FaultRule, When};
+use sluice_sandbox::{ApsisSwitches, Fault, FaultRule, SandboxConfig, When};
+use sluice_tests::expected::{Expected, people_of};
 use sluice_tests::processes::say;
-use sluice_tests::rig::{ACME, eventually, found_below, made_up};
+use sluice_tests::rig::{ACME, ended, eventually, found_below, made_up, until};
+use sluice_tests::sides::profiles;
 
 use crate::live::{IMMEDIATELY, Live, On};
 
@@ -199,4 +201,40 @@ async fn on_a_shared_store_the_rows_are_gone() {
     }
     let story = live.run(&["contact", "show", ACME, &id]).await.last().clone();
     assert_eq!(story["forgotten"]["purged"], true, "{story}");
+}
+
+#[tokio::test]
+async fn an_import_that_a_cancelled_sync_left_neither_brings_back_nor_comes_over_what_is_newer() {
+    let apsis = ApsisSwitches { import_running_millis: 5_000, ..ApsisSwitches::default() };
+    let config = SandboxConfig { apsis, ..made_up(60) };
+    let imports = "\n[sync]\nimport-threshold = 10\n";
+    let live = Live::start(On::Sqlite, config, |text| text + IMMEDIATELY + imports).await;
+    let started = live.spawn(&["sync", "start", ACME]);
+    until("an import is under way", || live.asked("apsis.import.state") > 0).await;
+    assert_eq!(live.run(&["sync", "cancel", ACME]).await.code(), 0);
+    assert_eq!(ended(started).await.code(), 4);
+    let people = people_of(&live.sandbox);
+    let says_yes = |expected: &Expected| match expected {
+        Expected::Profile { consents, .. } => consents.values().any(|state| state == "opt-in"),
+        _ => false,
+    };
+    let mut them = people.iter().filter(|(_, expected)| says_yes(expected)).map(|(id, _)| id.clone());
+    let (forgotten, refuser) = (them.next().unwrap(), them.next().unwrap());
+
+    let forget = live.run(&["contact", "forget", ACME, &forgotten]).await;
+    assert_eq!(forget.last()["error"]["code"], "import-under-way", "{:?}", forget.lines);
+    let mut editor = live.editor();
+    for kind in 1001..=1005 {
+        editor.say(&live.sandbox, refuser.parse().unwrap(), kind, Some(false)).unwrap();
+    }
+    live.until_quiet().await;
+    eventually("it is forgotten", async || {
+        let told = live.run(&["contact", "show", ACME, &forgotten]).await.last().clone();
+        (told["forgotten"]["purged"] == true).then_some(())
+    })
+    .await;
+    let profiles = profiles(&live.sandbox);
+    assert!(profiles.len() > 10, "the import was done: {}", profiles.len());
+    assert!(!profiles.contains_key(&forgotten), "it is not brought back");
+    assert!(profiles[&refuser].1.values().all(|state| state == "opt-out"), "{:?}", profiles[&refuser].1);
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod addresses;
 mod attempts;
 mod audits;
 mod crash;
@@ -94,6 +95,11 @@ on_both!(
     what_has_ended_is_forgotten_in_its_time,
     requests_that_were_turned_away_are_counted,
     a_full_sync_makes_good_what_was_missed;
+    addresses:
+    what_one_refuses_counts_for_all_who_have_the_address,
+    who_was_not_asked_is_not_known_not_to_refuse,
+    a_refusal_stays_when_whoever_made_it_is_forgotten,
+    what_a_person_opted_out_of_is_kept_of_a_deleted_profile;
     needs:
     b01_b15_a_new_integration_needs_a_full_sync_until_one_has_completed,
     b09_changed_mappings_are_remembered_with_the_rows_until_a_full_sync,

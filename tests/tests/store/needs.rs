@@ -6,7 +6,7 @@ use sluice::error::Failure;
 use sluice::hosting::Fence;
 use sluice::integration::{FieldRow, Integration, IntegrationId};
 use sluice::need::{Need, NeedCode, NewNeed};
-use sluice::run::{Phase, RunOrder};
+use sluice::run::{Phase, RunOrder, Source};
 use sluice::store::{RunEnd, Store};
 
 use crate::sample::*;
@@ -113,7 +113,14 @@ pub async fn another_account_needs_a_forced_full_sync(store: &dyn Store) {
     assert_eq!(codes(store, &a).await, [NeedCode::ApsisAccountChanged]);
     full_sync(store, &fence).await;
     assert_eq!(codes(store, &a).await, [NeedCode::ApsisAccountChanged], "it wrote nothing to the other one");
-    run(store, &fence, RunOrder::FullSync { forced: true }, Phase::Writing, RunEnd::Completed).await;
+    run(
+        store,
+        &fence,
+        RunOrder::FullSync { forced: true, source: Source::Crm },
+        Phase::Writing,
+        RunEnd::Completed,
+    )
+    .await;
     assert_eq!(codes(store, &a).await, []);
 }
 

@@ -11,7 +11,7 @@ use sluice::integration::{
 };
 use sluice::profile::{Answer, AttributeId, AttributeValue, Intent, TopicId, WantedConsent};
 use sluice::reason::{Reason, ReasonCode};
-use sluice::run::{Decided, Outcome, Run, RunContact, RunId, RunOrder, Settled, Verdict, Wrote};
+use sluice::run::{Decided, Outcome, Run, RunContact, RunId, RunOrder, Settled, Source, Verdict, Wrote};
 use sluice::store::{PageCommit, Store};
 
 pub fn integration(id: &str) -> Integration {
@@ -126,7 +126,7 @@ pub fn discard(number: u32) -> Discard {
 }
 
 /// A full sync as it is asked for.
-pub const FULL_SYNC: RunOrder = RunOrder::FullSync { forced: false };
+pub const FULL_SYNC: RunOrder = RunOrder::FullSync { forced: false, source: Source::Crm };
 
 /// A run, and the right to do its steps.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 //! test takes an empty store.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 use sluice::change::{
@@ -41,8 +42,14 @@ fn explained(field: &str) -> Explained {
     Explained { conditions: vec![condition], ..Explained::default() }
 }
 
+/// When contacts were taken: it is kept from then on.
+fn taken_at() -> Timestamp {
+    static TAKEN: LazyLock<i64> = LazyLock::new(|| Timestamp::now().as_second());
+    at(*TAKEN)
+}
+
 fn seen(name: &str, city: &str, explained: Option<Explained>) -> Option<Box<Seen>> {
-    Some(Box::new(Seen { at: at(1_700_000_000), contact: contact(name, city), explained }))
+    Some(Box::new(Seen { at: taken_at(), contact: contact(name, city), explained }))
 }
 
 fn asked(city: &str) -> Vec<Asked> {
@@ -55,7 +62,7 @@ fn asked(city: &str) -> Vec<Asked> {
         method: "PATCH".to_owned(),
         path: "/v2/audience".to_owned(),
         status: Some(204),
-        at: at(1_700_000_000),
+        at: taken_at(),
         millis: 12,
     };
     let step = Step::WriteAttributes { attributes: 1, there: true, changed: vec![changed] };
@@ -123,8 +130,8 @@ pub async fn what_a_contact_looked_like_is_kept_until_it_is_seen_anew(store: &dy
     let first = with(rejected("1"), seen("1", "Lund", Some(explained("inactive"))));
     store.commit_page(&run.fence, run.id, page(vec![first], Some("next"))).await.unwrap();
     let last = store.last_seen(&a, &id("1")).await.unwrap().unwrap();
-    assert_eq!((last.contact, last.at), (contact("1", "Lund"), at(1_700_000_000)));
-    assert_eq!((last.explained, last.explained_at), (Some(explained("inactive")), Some(at(1_700_000_000))));
+    assert_eq!((last.contact, last.at), (contact("1", "Lund"), taken_at()));
+    assert_eq!((last.explained, last.explained_at), (Some(explained("inactive")), Some(taken_at())));
 
     // Seen again with nothing new to explain: what was explained stays, with its time.
     let later =
@@ -133,7 +140,7 @@ pub async fn what_a_contact_looked_like_is_kept_until_it_is_seen_anew(store: &dy
     store.commit_page(&run.fence, run.id, page(vec![again], None)).await.unwrap();
     let last = store.last_seen(&a, &id("1")).await.unwrap().unwrap();
     assert_eq!((last.contact, last.at), (contact("1", "Visby"), at(1_700_000_500)));
-    assert_eq!((last.explained, last.explained_at), (Some(explained("inactive")), Some(at(1_700_000_000))));
+    assert_eq!((last.explained, last.explained_at), (Some(explained("inactive")), Some(taken_at())));
 }
 
 pub async fn what_was_done_is_told_the_newest_first_and_outlives_its_change(store: &dyn Store) {

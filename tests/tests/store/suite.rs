@@ -5,7 +5,7 @@ use sluice::contact::Channel;
 use sluice::error::ErrorCode;
 use sluice::profile::{ConsentType, KnownConsent, TopicId};
 use sluice::reason::ReasonCode;
-use sluice::run::{Counters, Outcome, Phase, RunId, RunOrder};
+use sluice::run::{Counters, Outcome, Phase, RunId, RunOrder, Source};
 use sluice::store::{Found, RunEnd, Store, StoreError};
 
 use crate::sample::*;
@@ -63,7 +63,10 @@ pub async fn one_run_at_a_time(store: &dyn Store) {
     assert_eq!(store.active_run(&first.integration).await.unwrap(), None);
     assert_eq!(store.active_run(&other.integration).await.unwrap(), Some(other.run));
 
-    let second = store.accept_run(&first.integration, RunOrder::FullSync { forced: true }).await.unwrap();
+    let second = store
+        .accept_run(&first.integration, RunOrder::FullSync { forced: true, source: Source::Crm })
+        .await
+        .unwrap();
     assert!(second.forced);
     let runs: Vec<RunId> =
         store.runs(&first.integration, 10).await.unwrap().iter().map(|run| run.id).collect();

@@ -23,7 +23,7 @@ use crate::change::ChangeOutcome;
 use crate::error::Failure;
 use crate::integration::{Integration, NewContacts, SecretRef};
 use crate::lane::DeliveryFilter;
-use crate::run::{Outcome, Phase, Run, RunOrder};
+use crate::run::{Outcome, Phase, Run, RunOrder, Source};
 use crate::server::Server;
 use crate::sync::LEASE;
 
@@ -171,8 +171,11 @@ fn integration(sandbox: &Sandbox, directory: &Path, connector: &Path) -> Result<
 }
 
 async fn full_sync(context: &Context, opened: &Opened, integration: &Integration) -> Result<Run> {
-    let run =
-        opened.store.accept_run(&integration.id, RunOrder::FullSync { forced: false }).await.or_fail()?;
+    let run = opened
+        .store
+        .accept_run(&integration.id, RunOrder::FullSync { forced: false, source: Source::Crm })
+        .await
+        .or_fail()?;
     let run = progress::watch(opened.store.as_ref(), run.id, context.json).await?;
     if context.json {
         context.line(&run);

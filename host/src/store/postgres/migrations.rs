@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_consents.sql"),
     include_str!("migrations/0003_why.sql"),
     include_str!("migrations/0004_needs.sql"),
+    include_str!("migrations/0005_known.sql"),
 ];
 
 /// Held while the schema is changed: "sluice" in ASCII.

@@ -2,7 +2,7 @@
 //!
 //! A dry run keeps what it finds in a scope of its own, laid over what is known (scope 0).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::values::{Stored, Word, list, to_json};
 use super::{Param, Row, Sql, leases, params, runs};
@@ -11,10 +11,11 @@ use crate::change::Change;
 use crate::contact::{Channel, ContactId};
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
-use crate::profile::{Answer, WantedConsent};
+use crate::profile::{Answer, TopicId, WantedConsent, lay_told_over};
 use crate::run::{Run, RunKind};
 use crate::store::fault::Fault;
 use crate::store::sql::integrations;
+use crate::story::MARK;
 
 impl Word for Channel {
     const CASES: &'static [Self] = &[Self::Email, Self::Sms];
@@ -84,12 +85,26 @@ pub(super) fn put(
         let place = (contact.clone(), *channel);
         let then = before.get(&place);
         let kept = match says {
-            Says::State { address, answers } => Kept { address: address.clone(), answers: answers.clone() },
+            Says::State { address, answers, unsaid } => {
+                Kept { address: address.clone(), answers: with_unsaid(then, answers, unsaid) }
+            }
+            Says::AsBefore { answers, unsaid } => Kept {
+                address: then.and_then(|then| then.address.clone()),
+                answers: with_unsaid(then, answers, unsaid),
+            },
             Says::Answers(told) => laid_over(then, told),
             Says::Gone => Kept { address: None, answers: Vec::new() },
         };
         for address in kept.concerns(then) {
             concerned.push((contact, *channel, address));
+        }
+        // A run that has heard a refusal, and did not come to write all whom it concerns, leaves that to the lane.
+        if matches!(says, Says::State { .. } | Says::AsBefore { .. })
+            && kept.refusals().next().is_some()
+            && let Some(address) = &kept.address
+            && !concerned.iter().any(|(by, of, known)| *by == contact && of == channel && known == address)
+        {
+            concerned.push((contact, *channel, address.clone()));
         }
         if then.is_none() && kept.address.is_none() && kept.answers.is_empty() {
             continue;
@@ -161,10 +176,23 @@ fn kept<'a>(
     rows.into_iter().map(read).collect()
 }
 
+/// A contact's answers, and what it said before of that of which nothing can be said now.
+fn with_unsaid(
+    then: Option<&Kept>,
+    answers: &[WantedConsent],
+    unsaid: &BTreeSet<(TopicId, Channel)>,
+) -> Vec<WantedConsent> {
+    let mut all = answers.to_vec();
+    let before = then.into_iter().flat_map(|then| &then.answers);
+    let before = before.filter(|one| unsaid.contains(&(one.topic.clone(), one.channel)));
+    all.extend(before.filter(|one| !answers.iter().any(|now| now.is_same(one))).cloned());
+    all.sort_by(|one, other| (&one.topic, one.channel).cmp(&(&other.topic, other.channel)));
+    all
+}
+
 fn laid_over(then: Option<&Kept>, told: &[WantedConsent]) -> Kept {
     let mut kept = then.cloned().unwrap_or(Kept { address: None, answers: Vec::new() });
-    kept.answers.retain(|one| !told.iter().any(|now| now.is_same(one)));
-    kept.answers.extend(told.iter().cloned());
+    lay_told_over(&mut kept.answers, told);
     kept.answers.sort_by(|one, other| (&one.topic, one.channel).cmp(&(&other.topic, other.channel)));
     kept
 }
@@ -188,18 +216,28 @@ fn voices(
         .collect();
     let others = sql.query_each(
         &format!(
-            "SELECT answers FROM addresses a WHERE {VISIBLE} AND channel = ?3 AND address = ?4 AND contact <> ?5"
+            "SELECT contact, answers FROM addresses a
+             WHERE {VISIBLE} AND channel = ?3 AND address = ?4 AND contact <> ?5"
         ),
         &each,
     )?;
     for (contact, _, kept) in places {
         all.entry(contact.clone()).or_default().own.extend(kept.answers.iter().cloned());
     }
-    for ((contact, ..), rows) in with_address.into_iter().zip(others) {
+    for ((contact, _, own), rows) in with_address.into_iter().zip(others) {
         let voices = all.entry(contact.clone()).or_default();
         for mut row in rows {
+            let by: ContactId = row.take()?;
             let answers: Vec<WantedConsent> = row.json()?;
-            voices.refused.extend(answers.into_iter().filter(|one| matches!(one.answer, Answer::Refused(_))));
+            // Who was never asked has not been heard under these rules yet: nobody knows that he does not refuse.
+            let unasked = own.answers.iter().filter(|_| !by.0.starts_with(MARK));
+            let unasked = unasked.filter(|one| matches!(one.answer, Answer::Given(_)));
+            let unasked = unasked.filter(|one| !answers.iter().any(|other| other.is_same(one)));
+            let unasked = unasked.map(|one| WantedConsent { answer: Answer::Refused(None), ..one.clone() });
+            voices.refused.extend(unasked);
+            voices
+                .refused
+                .extend(answers.iter().filter(|one| matches!(one.answer, Answer::Refused(_))).cloned());
         }
     }
     Ok(all)
@@ -255,7 +293,9 @@ fn look_again(
         "SELECT contact FROM addresses WHERE integration = ?1 AND scope = 0 AND channel = ?2 AND address = ?3
          AND (EXISTS (SELECT 1 FROM ledger l WHERE l.integration = ?1 AND l.contact = addresses.contact
                       AND l.written IS NOT NULL)
-              OR EXISTS (SELECT 1 FROM lane_attempts t WHERE t.integration = ?1 AND t.contact = addresses.contact))",
+              OR EXISTS (SELECT 1 FROM lane_attempts t WHERE t.integration = ?1 AND t.contact = addresses.contact)
+              OR EXISTS (SELECT 1 FROM runs JOIN stage s ON s.run = runs.id WHERE runs.integration = ?1
+                         AND runs.left_stage = 1 AND s.contact = addresses.contact))",
         &params![integration, Stored(channel), address.0.as_str()],
     )?;
     let (mut changes, mut waiting) = (Vec::new(), Vec::new());
@@ -285,7 +325,7 @@ fn look_again(
 /// The run has read everybody: whom it did not read is not there, and says nothing any more.
 pub(super) fn forget_unread(sql: &dyn Sql, fence: &Fence, id: crate::run::RunId) -> Result<(), Fault> {
     let active = runs::active(sql, fence, id)?;
-    let unread = "integration = ?1 AND scope = 0 AND NOT EXISTS
+    let unread = "integration = ?1 AND scope = 0 AND contact NOT LIKE 'forgotten:%' AND NOT EXISTS
         (SELECT 1 FROM run_contacts r WHERE r.run = ?2 AND r.contact = addresses.contact)";
     let run = runs::get(sql, id)?;
     match scope_of(&run) {

@@ -8,14 +8,16 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::values::{Moment, some_to_json, to_json};
+use super::values::{Moment, Stored, some_to_json, to_json};
 use super::{Param, Row, Sql, changes, integrations, leases, params};
-use crate::change::{Cause, DeliveryNumber};
-use crate::contact::ContactId;
+use crate::brake::Held;
+use crate::change::{Cause, Change, DeliveryNumber};
+use crate::contact::{Channel, ContactId};
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
+use crate::profile::{Answer, WantedConsent};
 use crate::store::fault::Fault;
-use crate::story::{Erased, Tombstone, forgotten};
+use crate::story::{Erased, Tombstone, forgotten, mark};
 
 /// Tables that may have held something of a contact, for the database to clean.
 pub(super) const TABLES: &[&str] = &[
@@ -32,10 +34,12 @@ pub(super) const TABLES: &[&str] = &[
     "lane_effects",
     "addresses",
     "moves",
+    "opt_outs",
     "doubts",
     "waiting",
     "forgotten",
     "runs",
+    "lanes",
 ];
 
 fn digest(salt: &str, contact: &ContactId) -> String {
@@ -110,13 +114,12 @@ pub(super) fn erase(sql: &dyn Sql, fence: &Fence, contact: &ContactId, profile: 
     let now = Moment(Timestamp::now());
     let open = end_open(sql, integration, contact)?;
     changes::end_deliveries(sql, integration, &open.deliveries, now)?;
-    let ended = sql.query(
-        "UPDATE changes SET contact = NULL, change = NULL, steps = NULL
-         WHERE integration = ?1 AND contact = ?2 RETURNING delivery",
+    let mut deliveries = own_deliveries(sql, integration, contact, "")?;
+    let ended = sql.execute(
+        "UPDATE changes SET contact = NULL, change = NULL, steps = NULL WHERE integration = ?1 AND contact = ?2",
         &params![integration, contact],
     )?;
-    let changes = open.changes + ended.len() as u64;
-    let mut deliveries = numbers(ended)?;
+    let changes = open.changes + ended;
     empty(sql, &deliveries)?;
     deliveries.extend(open.deliveries);
     let of_it = params![integration, contact];
@@ -126,12 +129,23 @@ pub(super) fn erase(sql: &dyn Sql, fence: &Fence, contact: &ContactId, profile: 
     let of_runs = "run IN (SELECT id FROM runs WHERE integration = ?1)";
     let delete_of_runs =
         |table: &str| sql.execute(&format!("DELETE FROM {table} WHERE contact = ?2 AND {of_runs}"), &of_it);
-    let addresses = delete("addresses")? + delete("moves")?;
+    keep_refusals(sql, integration, contact)?;
+    let addresses = delete("addresses")? + delete("moves")? + delete("opt_outs")?;
     // What is waited with, or was, names some contacts.
     sql.execute(
         "UPDATE runs SET hold = NULL WHERE integration = ?1 AND ended_at IS NOT NULL AND hold IS NOT NULL",
         &params![integration],
     )?;
+    let held: Option<Held> = sql
+        .query_one("SELECT hold FROM lanes WHERE integration = ?1", &params![integration])?
+        .map_or(Ok(None), |mut row| row.some_json())?;
+    if let Some(mut held) = held {
+        held.would.samples.retain(|(sample, _)| sample != contact);
+        sql.execute(
+            "UPDATE lanes SET hold = ?2 WHERE integration = ?1",
+            &params![integration, to_json(&held)?],
+        )?;
+    }
     let erased = Erased {
         profile,
         ledger: delete("ledger")?,
@@ -168,6 +182,33 @@ pub(super) fn erase(sql: &dyn Sql, fence: &Fence, contact: &ContactId, profile: 
     Ok(())
 }
 
+/// What the contact refuses for its addresses stays, under its mark: a no is a no for whoever else has the address. Kept are
+/// the digest of the address and the subscriptions.
+fn keep_refusals(sql: &dyn Sql, integration: i64, contact: &ContactId) -> Result<(), Fault> {
+    let Some(salt) = salt(sql, integration)? else { return Ok(()) };
+    let mark = mark(&digest(&salt, contact));
+    let rows = sql.query(
+        "SELECT channel, address, answers FROM addresses
+         WHERE integration = ?1 AND scope = 0 AND contact = ?2 AND address <> ''",
+        &params![integration, contact],
+    )?;
+    for mut row in rows {
+        let (channel, address): (Stored<Channel>, String) = (row.take()?, row.take()?);
+        let mut answers: Vec<WantedConsent> = row.json()?;
+        answers.retain(|one| matches!(one.answer, Answer::Refused(_)));
+        if !answers.is_empty() {
+            sql.execute(
+                "INSERT INTO addresses (integration, scope, contact, channel, address, answers)
+                 VALUES (?1, 0, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (integration, scope, contact, channel) DO UPDATE SET address = excluded.address,
+                     answers = excluded.answers",
+                &params![integration, &mark, channel, address, to_json(&answers)?],
+            )?;
+        }
+    }
+    Ok(())
+}
+
 /// What was open of a contact.
 pub(super) struct Open {
     /// The deliveries of its changes, emptied, and to be ended.
@@ -178,6 +219,7 @@ pub(super) struct Open {
 
 /// Ends the open changes of a contact that was forgotten.
 pub(super) fn end_open(sql: &dyn Sql, integration: i64, contact: &ContactId) -> Result<Open, Fault> {
+    let own = own_deliveries(sql, integration, contact, " AND outcome IS NULL")?;
     let ended = sql.query(
         "UPDATE changes SET contact = NULL, change = NULL, outcome = 'excluded', cause = ?3, ended_at = ?4
          WHERE integration = ?1 AND contact = ?2 AND outcome IS NULL RETURNING delivery",
@@ -185,12 +227,26 @@ pub(super) fn end_open(sql: &dyn Sql, integration: i64, contact: &ContactId) -> 
     )?;
     let changes = ended.len() as u64;
     let deliveries = numbers(ended)?;
-    empty(sql, &deliveries)?;
+    empty(sql, &own)?;
     let waiting = sql.execute(
         "DELETE FROM waiting WHERE integration = ?1 AND contact = ?2",
         &params![integration, contact],
     )?;
     Ok(Open { deliveries, changes, waiting })
+}
+
+/// The deliveries that are about a contact. Not those that only had it looked at again because of what another one, who
+/// has the same address, says in them.
+fn own_deliveries(
+    sql: &dyn Sql,
+    integration: i64,
+    contact: &ContactId,
+    more: &str,
+) -> Result<BTreeSet<DeliveryNumber>, Fault> {
+    numbers(sql.query(
+        &format!("SELECT delivery FROM changes WHERE integration = ?1 AND contact = ?2 AND kind <> ?3{more}"),
+        &params![integration, contact, Change::Shared(contact.clone()).kind()],
+    )?)
 }
 
 fn numbers(rows: Vec<Row>) -> Result<BTreeSet<DeliveryNumber>, Fault> {
@@ -240,6 +296,10 @@ pub(super) fn readmit(sql: &dyn Sql, id: &IntegrationId, contact: &ContactId) ->
     let deleted = sql.execute(
         "DELETE FROM forgotten WHERE integration = ?1 AND digest = ?2",
         &params![integration, digest(&salt, contact)],
+    )?;
+    sql.execute(
+        "DELETE FROM addresses WHERE integration = ?1 AND contact = ?2",
+        &params![integration, &mark(&digest(&salt, contact))],
     )?;
     Ok(deleted > 0)
 }

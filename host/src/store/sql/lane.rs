@@ -18,7 +18,7 @@ use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::lane::{LaneRecord, Pause};
 use crate::profile::Intent;
-use crate::run::{Outcome, Phase, RunKind};
+use crate::run::{Outcome, Phase, RunKind, Source};
 use crate::store::fault::Fault;
 use crate::store::{Newcomer, StoreError};
 
@@ -165,7 +165,7 @@ pub(super) fn settle(sql: &dyn Sql, fence: &Fence, ends: &[LaneEnd]) -> Result<(
         ends.iter().filter(|end| !matches!(end.end, ContactEnd::Again { .. })).collect();
     let mut deliveries = end_changes(sql, integration, &ended, now)?;
     learn(sql, integration, &ended, now)?;
-    seen::put(sql, integration, ends.iter().filter_map(|end| end.seen.as_deref()), now.0)?;
+    seen::put(sql, integration, ends.iter().filter_map(|end| end.seen.as_deref()))?;
     seen::of_lane(sql, integration, ends, now.0)?;
     for end in ended.iter().filter(|end| matches!(end.end, ContactEnd::Forgotten)) {
         deliveries.extend(forgetting::end_open(sql, integration, &end.contact)?.deliveries);
@@ -327,9 +327,10 @@ pub(super) fn record(sql: &dyn Sql, id: &IntegrationId) -> Result<LaneRecord, Fa
     let integration = integrations::number(sql, id)?;
     let row = sql.query_one(
         "SELECT pause, daily_done,
-             (SELECT max(accepted_at) FROM runs WHERE runs.integration = ?1 AND phase = ?2 AND kind <> ?3)
+             (SELECT max(accepted_at) FROM runs WHERE runs.integration = ?1 AND phase = ?2 AND kind <> ?3
+                 AND source = ?4)
          FROM lanes WHERE integration = ?1",
-        &params![integration, Stored(Phase::Completed), Stored(RunKind::DryRun)],
+        &params![integration, Stored(Phase::Completed), Stored(RunKind::DryRun), Stored(Source::Crm)],
     )?;
     let Some(mut row) = row else { return Ok(LaneRecord::default()) };
     Ok(LaneRecord {

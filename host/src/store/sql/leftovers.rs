@@ -28,6 +28,7 @@ pub(super) enum Part {
     Newcomers,
     Addresses,
     Moves,
+    OptOuts,
     LaneEffects,
     DryAddresses,
     Doubts,
@@ -40,7 +41,7 @@ impl Part {
     pub(super) const OF_RUN: [Self; 5] =
         [Self::Stage, Self::Contacts, Self::Discards, Self::Batches, Self::DryAddresses];
     /// What an integration has beside its runs.
-    pub(super) const OF_INTEGRATION: [Self; 12] = [
+    pub(super) const OF_INTEGRATION: [Self; 13] = [
         Self::Ledger,
         Self::Deliveries,
         Self::Changes,
@@ -49,6 +50,7 @@ impl Part {
         Self::Newcomers,
         Self::Addresses,
         Self::Moves,
+        Self::OptOuts,
         Self::LaneEffects,
         Self::Doubts,
         Self::Seen,
@@ -75,7 +77,7 @@ impl Part {
             | Self::Moves
             | Self::LaneEffects => ("integration", "number"),
             Self::DryAddresses => ("scope", "number"),
-            Self::Waiting | Self::Newcomers | Self::Doubts | Self::Seen | Self::Stories => {
+            Self::Waiting | Self::Newcomers | Self::Doubts | Self::OptOuts | Self::Seen | Self::Stories => {
                 ("integration", "contact")
             }
         }
@@ -96,6 +98,7 @@ impl Word for Part {
         Self::Newcomers,
         Self::Addresses,
         Self::Moves,
+        Self::OptOuts,
         Self::LaneEffects,
         Self::DryAddresses,
         Self::Doubts,
@@ -116,6 +119,7 @@ impl Word for Part {
             Self::Newcomers => "newcomers",
             Self::Addresses => "addresses",
             Self::Moves => "moves",
+            Self::OptOuts => "opt_outs",
             Self::LaneEffects => "lane_effects",
             Self::DryAddresses => "dry_addresses",
             Self::Doubts => "doubts",

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::values::{Count, Moment, Stored, to_json};
 use super::{Sql, params};
 use crate::need::{Need, NeedCode, NewNeed};
-use crate::run::{Phase, Run, RunKind};
+use crate::run::{Phase, Run, RunKind, Source};
 use crate::store::fault::Fault;
 
 pub(super) fn all(sql: &dyn Sql, integration: i64) -> Result<Vec<Need>, Fault> {
@@ -52,6 +52,8 @@ pub(super) fn add(sql: &dyn Sql, integration: i64, new: &NewNeed, now: Moment) -
 pub(super) fn after(sql: &dyn Sql, integration: i64, run: &Run, had_begun: bool) -> Result<(), Fault> {
     let code = match (run.kind, run.phase) {
         (RunKind::FullSync, Phase::Completed) => return clear(sql, integration, run),
+        // Before its first write, one that asks only what is known has left all as it was.
+        (RunKind::FullSync, Phase::Failed) if run.source == Source::Known && !had_begun => return Ok(()),
         (RunKind::FullSync, Phase::Failed) => NeedCode::FullSyncFailed,
         // Before its first write it has left nothing half done.
         (RunKind::FullSync, Phase::Cancelled) if had_begun => NeedCode::FullSyncCancelled,

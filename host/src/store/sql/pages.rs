@@ -67,7 +67,7 @@ pub(super) fn commit(sql: &dyn Sql, fence: &Fence, id: RunId, page: &PageCommit)
         lane::forget_newcomers(sql, run.integration, settled.iter().map(|(decided, ..)| &decided.contact))?;
         ledger::put(sql, run.integration, Some(id), entries, now)?;
         let seen = decided.values().filter_map(|decided| decided.seen.as_deref());
-        seen::put(sql, run.integration, seen, now)?;
+        seen::put(sql, run.integration, seen)?;
     }
 
     let discards = page.discarded.iter().map(|discard| Ok(params![id, to_json(discard)?].to_vec()));

@@ -4,19 +4,20 @@ use jiff::Timestamp;
 
 use super::leftovers::{self, Part};
 use super::values::{Count, Moment, Stored, some_to_json};
-use super::{Row, Sql, integrations, leases, needs, params, stage};
+use super::{Row, Sql, integrations, known, leases, needs, params, stage};
 use crate::contact::Cursor;
 use crate::error::Failure;
 use crate::hosting::Fence;
 use crate::integration::{Integration, IntegrationId};
-use crate::run::{Counters, Outcome, Phase, Run, RunId, RunKind, RunOrder};
+use crate::run::{Counters, Outcome, Phase, Run, RunId, RunKind, RunOrder, Source};
 use crate::store::fault::Fault;
 use crate::store::{RunEnd, StoreError};
 
 /// Runs of an integration whose contacts, discards and batches are kept.
 const DETAILED_RUNS: u32 = 10;
 
-pub(super) const SELECT: &str = "SELECT runs.id, integrations.id, kind, forced, phase, cursor, read_to_end,
+pub(super) const SELECT: &str =
+    "SELECT runs.id, integrations.id, kind, forced, source, phase, cursor, read_to_end,
     total, cancel_requested, accepted_at, ended_at, failure, hold, approved,
     read, created, updated, unchanged, excluded, rejected, deleted, discarded
     FROM runs JOIN integrations ON integrations.number = runs.integration";
@@ -27,6 +28,7 @@ pub(super) fn from_row(mut row: Row) -> Result<Run, Fault> {
         integration: row.take()?,
         kind: row.take::<Stored<RunKind>>()?.0,
         forced: row.take()?,
+        source: row.take::<Stored<Source>>()?.0,
         phase: row.take::<Stored<Phase>>()?.0,
         cursor: row.take::<Option<String>>()?.map(Cursor),
         read_to_end: row.take()?,
@@ -82,19 +84,23 @@ pub(super) fn accept(sql: &dyn Sql, id: &IntegrationId, order: &RunOrder) -> Res
     let integration = integrations::lock(sql, id)?;
     integrations::refuse_active(sql, id, integration)?;
     integrations::refuse_retiring(sql, id, integration)?;
-    let (kind, forced, trial) = match order {
-        RunOrder::FullSync { forced } => (RunKind::FullSync, *forced, None),
+    let (kind, forced, source, trial) = match order {
+        RunOrder::FullSync { forced, source } => (RunKind::FullSync, *forced, *source, None),
         RunOrder::Daily { due } => {
             sql.execute(
                 "UPDATE lanes SET daily_done = ?2 WHERE integration = ?1",
                 &params![integration, Moment(*due)],
             )?;
-            (RunKind::Daily, false, None)
+            (RunKind::Daily, false, Source::Crm, None)
         }
-        RunOrder::DryRun { forced, trial } => (RunKind::DryRun, *forced, trial.as_deref()),
+        RunOrder::DryRun { forced, source, trial } => (RunKind::DryRun, *forced, *source, trial.as_deref()),
     };
+    if source == Source::Known {
+        known::refuse_unknown(sql, id, integration)?;
+    }
     let run = sql.value(
-        "INSERT INTO runs (integration, kind, forced, phase, accepted_at, trial) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO runs (integration, kind, forced, phase, accepted_at, trial, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          RETURNING id",
         &params![
             integration,
@@ -103,6 +109,7 @@ pub(super) fn accept(sql: &dyn Sql, id: &IntegrationId, order: &RunOrder) -> Res
             Stored(Phase::Accepted),
             Moment(Timestamp::now()),
             some_to_json(trial)?,
+            Stored(source),
         ],
     )?;
     drop_old_details(sql, integration)?;
@@ -200,6 +207,19 @@ pub(super) fn restart_reading(sql: &dyn Sql, fence: &Fence, id: RunId) -> Result
     sql.execute("DELETE FROM discards WHERE run = ?1", &params![id])?;
     sql.execute("UPDATE runs SET cursor = NULL, read_to_end = 0, discarded = 0 WHERE id = ?1", &params![id])?;
     Ok(())
+}
+
+pub(super) fn read_anew(sql: &dyn Sql, fence: &Fence, id: RunId) -> Result<Run, Fault> {
+    restart_reading(sql, fence, id)?;
+    for table in ["stage", "run_contacts", "batches"] {
+        sql.execute(&format!("DELETE FROM {table} WHERE run = ?1"), &params![id])?;
+    }
+    sql.execute(
+        "UPDATE runs SET absent_up_to = 0, phase = ?2 WHERE id = ?1",
+        &params![id, Stored(Phase::Reading)],
+    )?;
+    store_counters(sql, id, &Counters::default())?;
+    get(sql, id)
 }
 
 /// Where reading goes on, and how many contacts there are where the page said.

@@ -52,7 +52,7 @@ fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, Fault> {
     packed.map_err(|_| Fault::Content("a value could not be packed".to_owned()))
 }
 
-fn unpack<T: DeserializeOwned>(column: &str, packed: &[u8]) -> Result<T, Fault> {
+pub(super) fn unpack<T: DeserializeOwned>(column: &str, packed: &[u8]) -> Result<T, Fault> {
     let mut json = String::new();
     DeflateDecoder::new(packed)
         .read_to_string(&mut json)
@@ -71,9 +71,8 @@ pub(super) fn put<'a>(
     sql: &dyn Sql,
     integration: i64,
     all: impl Iterator<Item = &'a Seen>,
-    now: Timestamp,
 ) -> Result<(), Fault> {
-    let forget_at = forget_at(sql, integration, now)?;
+    let keep = forget_at(sql, integration, Timestamp::UNIX_EPOCH)?;
     let each = all.map(|seen| {
         let explained = seen.explained.as_ref().map(pack).transpose()?;
         let explained_at = explained.as_ref().map(|_| Moment(seen.at));
@@ -84,7 +83,7 @@ pub(super) fn put<'a>(
             pack(&seen.contact)?,
             explained,
             explained_at,
-            forget_at,
+            seen.at.as_microsecond().saturating_add(keep),
         ]
         .to_vec())
     });

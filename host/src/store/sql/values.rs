@@ -12,7 +12,7 @@ use crate::contact::ContactId;
 use crate::hosting::HostId;
 use crate::integration::IntegrationId;
 use crate::need::NeedCode;
-use crate::run::{BatchState, Outcome, Phase, RunId, RunKind};
+use crate::run::{BatchState, Outcome, Phase, RunId, RunKind, Source};
 use crate::store::fault::Fault;
 
 /// A vocabulary value as JSON text.
@@ -179,6 +179,13 @@ impl Word for Outcome {
 }
 
 impl Word for ChangeOutcome {
+    const CASES: &'static [Self] = &Self::ALL;
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Word for Source {
     const CASES: &'static [Self] = &Self::ALL;
     fn word(self) -> &'static str {
         self.as_str()

@@ -5,7 +5,7 @@ use crate::contact::{ContactId, Cursor};
 use crate::error::ErrorCode;
 use crate::hosting::{Fence, HostId, Term};
 use crate::integration::Integration;
-use crate::run::{Decided, Outcome, Phase, RunId, RunOrder, Verdict};
+use crate::run::{Decided, Outcome, Phase, RunId, RunOrder, Source, Verdict};
 use crate::store::{HostStore, IntegrationStore, PageCommit, RunEnd, RunStore};
 
 const INTEGRATION: &str = r#"{"id": "a", "name": "A", "connector": "sha256:00",
@@ -29,7 +29,10 @@ fn page(first: u32, contacts: u32) -> PageCommit {
 async fn new_run(store: &SqliteStore) -> (Fence, RunId) {
     let integration: Integration = serde_json::from_str(INTEGRATION).unwrap();
     store.put_integration(&integration).await.unwrap();
-    let run = store.accept_run(&integration.id, RunOrder::FullSync { forced: false }).await.unwrap();
+    let run = store
+        .accept_run(&integration.id, RunOrder::FullSync { forced: false, source: Source::Crm })
+        .await
+        .unwrap();
     let host = HostId("host".to_owned());
     (store.acquire(&integration.id, &host, Term::Alone).await.unwrap().unwrap(), run.id)
 }

@@ -75,6 +75,8 @@ fn pushed(changes: &[OpenChange], entry: Option<&LedgerEntry>, kept: Option<&Con
     let mut old: Option<ChangeNumber> = None;
     let mut gone: Option<(ChangeNumber, Timestamp)> = None;
     let mut consents: Option<(ChangeNumber, Vec<Consent>)> = None;
+    // All that was told by itself: of a state that is too old to be taken, it stands.
+    let mut told: Option<(ChangeNumber, Vec<Consent>)> = None;
     for OpenChange { number, arrived_at, change } in changes {
         match change {
             Change::Upserted(contact) => {
@@ -90,26 +92,31 @@ fn pushed(changes: &[OpenChange], entry: Option<&LedgerEntry>, kept: Option<&Con
             }
             Change::Deleted(_) => {
                 gone = Some((*number, *arrived_at));
-                (state, consents) = (None, None);
+                (state, consents, told) = (None, None, None);
             }
-            Change::Consented(_, consent) => match &mut state {
-                Some(held) => {
-                    held.by = Some(*number);
-                    put(&mut held.contact.consents, consent);
+            Change::Consented(_, consent) => {
+                let (by, all) = told.get_or_insert_with(|| (*number, Vec::new()));
+                *by = *number;
+                put(all, consent);
+                match &mut state {
+                    Some(held) => {
+                        held.by = Some(*number);
+                        put(&mut held.contact.consents, consent);
+                    }
+                    None => {
+                        let (by, held) = consents.get_or_insert_with(|| (*number, Vec::new()));
+                        *by = *number;
+                        put(held, consent);
+                    }
                 }
-                None => {
-                    let (by, held) = consents.get_or_insert_with(|| (*number, Vec::new()));
-                    *by = *number;
-                    put(held, consent);
-                }
-            },
+            }
             Change::Touched(_) | Change::Shared(_) | Change::Discarded(_) => {}
         }
     }
     match (state, gone, consents) {
         (Some(Newest { by: Some(number), contact }), _, consents) => {
             if is_old(&contact, entry) {
-                return Pushed::Old(number);
+                return told.map_or(Pushed::Old(number), |(number, told)| Pushed::Consents(number, told));
             }
             // Consents that came before the state they belong to: the newer answer holds.
             let mut contact = contact;
@@ -354,6 +361,20 @@ mod tests {
                     prop_assert!(outdone, "{answers:?} {held:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_beside_a_state_that_is_too_old_is_not_lost() {
+        let no = || Change::Consented(id(), consent(false, None));
+        let old = || state(Some(9));
+        for changes in [vec![old(), no()], vec![no(), old()]] {
+            let folded = folded(changes, Some(entry(Some(10), None)));
+            assert!(
+                matches!(&folded.pushed, Pushed::Consents(_, told) if *told == [consent(false, None)]),
+                "{:?}",
+                folded.pushed
+            );
         }
     }
 }

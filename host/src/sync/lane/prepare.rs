@@ -1,6 +1,8 @@
 //! Contacts that the lane has taken, made ready: read again where their changes ask for it, decided by the rules,
 //! and what is about to be written remembered.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -11,16 +13,16 @@ use crate::brake::Effect;
 use crate::change::{
     Cause, ChangeNumber, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Waiting, Written,
 };
-use crate::contact::{Contact, ContactId};
+use crate::contact::{Consent, Contact, ContactId};
 use crate::error::ErrorCode;
-use crate::profile::{Intent, WantedConsent};
+use crate::profile::{self, Intent, WantedConsent, lay_told_over};
 use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, Staged, Verdict};
 use crate::step::Asked;
 use crate::story::Seen;
 use crate::sync::braking;
 use crate::sync::deciding::{Known, decide, decide_absent, decide_again};
-use crate::sync::explaining::seen;
+use crate::sync::explaining::{seen, seen_gone};
 use crate::sync::failure::SyncError;
 use crate::sync::fetching::{Answer, Fetched, fetch};
 use crate::sync::line::Patience;
@@ -120,6 +122,7 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
         Answer::Of(fetched) => Some(fetched),
         Answer::NotOffered => None,
     };
+    let mut states = states_of_told(work, &folded).await?;
     let found: Vec<(Waiting, ChangeNumber, Found)> = folded
         .into_iter()
         .map(|(waiting, folded)| {
@@ -130,7 +133,10 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
             let up_to = folded.up_to;
             let found = match of_crm {
                 Some(fetched) => by_crm(&waiting, &folded, fetched),
-                None => by_what_was_pushed(work, folded),
+                None => {
+                    let state = states.remove(&waiting.contact);
+                    by_what_was_pushed(work, folded, state)
+                }
             };
             (waiting, up_to, found)
         })
@@ -143,6 +149,37 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
         ready(work, waiting, up_to, found, voices)
     });
     Ok(ready.chain(forgotten).collect())
+}
+
+/// What contacts looked like of which only consents are told.
+async fn states_of_told(
+    work: &Work,
+    folded: &[(Waiting, Folded)],
+) -> Result<HashMap<ContactId, Contact>, SyncError> {
+    let mut states = HashMap::new();
+    for (waiting, folded) in folded {
+        if matches!(folded.pushed, Pushed::Consents(..))
+            && let Some(seen) = work.store.last_seen(&work.fence.integration, &waiting.contact).await?
+        {
+            states.insert(waiting.contact.clone(), seen.contact);
+        }
+    }
+    Ok(states)
+}
+
+/// What a contact looks like now that it has told these consents.
+fn state_with(state: Option<Contact>, told: Vec<Consent>) -> Option<Box<Contact>> {
+    let mut state = state?;
+    for now in told {
+        let held =
+            state.consents.iter().position(|then| then.name == now.name && then.channel == now.channel);
+        match held.and_then(|at| state.consents.get_mut(at)) {
+            Some(then) if profile::Answer::from(&now).is_before((&*then).into()) => {}
+            Some(then) => *then = now,
+            None => state.consents.push(now),
+        }
+    }
+    Some(Box::new(state))
 }
 
 /// Takes out who was forgotten: nothing is read, decided or kept of them.
@@ -175,7 +212,7 @@ enum Found {
     /// The CRM has it not, and does not say that it is gone.
     Absent,
     /// Of an unknown state, these consents are so.
-    Consents { by: ChangeNumber, told: Vec<WantedConsent> },
+    Consents { by: ChangeNumber, told: Vec<WantedConsent>, state: Option<Box<Contact>> },
     /// Nothing of its own: what another contact says of its address has changed.
     Shared { by: ChangeNumber },
     /// Something newer is known already.
@@ -204,7 +241,8 @@ fn by_crm(waiting: &Waiting, folded: &Folded, fetched: Fetched) -> Found {
 }
 
 /// By what was pushed: full states, or a CRM that cannot be asked.
-fn by_what_was_pushed(work: &Work, folded: Folded) -> Found {
+/// `state`: what the contact looked like before, where only its consents are told.
+fn by_what_was_pushed(work: &Work, folded: Folded, state: Option<Contact>) -> Found {
     match folded.pushed {
         Pushed::State(by, contact) => Found::State { by, contact, pushed: true },
         Pushed::Old(by) => Found::Old { by },
@@ -212,7 +250,7 @@ fn by_what_was_pushed(work: &Work, folded: Folded) -> Found {
         Pushed::Shared(by) => Found::Shared { by },
         Pushed::Consents(by, consents) => {
             let told = work.line.rules.told_consents(&consents);
-            Found::Consents { by, told }
+            Found::Consents { by, told, state: state_with(state, consents) }
         }
         Pushed::Something => {
             let reason = Reason::new(
@@ -245,12 +283,33 @@ fn ready(work: &Work, waiting: Waiting, up_to: ChangeNumber, found: Found, voice
             let seen = seen(rules, work.line.today(), (*contact).clone(), &verdict);
             with_verdict(waiting, up_to, by, verdict, modified_at, pushed.then_some(*contact)).of(seen)
         }
-        Found::Gone { by, at } => delete(waiting, up_to, by, at),
+        Found::Gone { by, at } => {
+            let seen = seen_gone(waiting.contact.clone());
+            delete(waiting, up_to, by, at).of(seen)
+        }
         Found::Absent => {
             let verdict = decide_absent(rules, known(&waiting, voices), &waiting.contact);
-            with_verdict(waiting, up_to, up_to, verdict, None, None)
+            let seen = seen_gone(waiting.contact.clone());
+            with_verdict(waiting, up_to, up_to, verdict, None, None).of(seen)
         }
-        Found::Consents { by, told } => only_consents(waiting, up_to, by, &told, voices),
+        Found::Consents { by, told, state } => {
+            let is_unwritten = waiting.entry.as_ref().is_some_and(|entry| {
+                matches!(entry.outcome, Outcome::Excluded | Outcome::Rejected) && entry.reason.is_some()
+            });
+            // Whoever is not written is not opted in by an answer either; what it takes back is.
+            let ready = if is_unwritten {
+                shared(work, waiting, up_to, by, voices)
+            } else {
+                only_consents(waiting, up_to, by, &told, voices)
+            };
+            match state {
+                Some(contact) => {
+                    let explained = Some(rules.explain(&contact, work.line.today()));
+                    ready.of(Seen { at: Timestamp::now(), contact: *contact, explained })
+                }
+                None => ready,
+            }
+        }
         Found::Shared { by } => shared(work, waiting, up_to, by, voices),
         Found::Old { by } => superseded(waiting, up_to, by),
         Found::Unreadable { cause, again } => {
@@ -277,7 +336,9 @@ fn shared(work: &Work, waiting: Waiting, up_to: ChangeNumber, by: ChangeNumber, 
     };
     let verdict = verdict.unwrap_or_else(unchanged);
     let modified_at = entry.and_then(|entry| entry.modified_at);
-    with_verdict(waiting, up_to, by, verdict, modified_at, None)
+    // One that waits for the daily run waits with what is kept of it.
+    let kept = waiting.kept.clone();
+    with_verdict(waiting, up_to, by, verdict, modified_at, kept)
 }
 
 fn with_verdict(
@@ -347,8 +408,7 @@ fn only_consents(
         let outcome = Outcome::Unchanged;
         return with_verdict(waiting, up_to, by, Verdict::Settled(outcome, None), modified_at, None);
     };
-    intent.consents.retain(|then| !told.iter().any(|now| now.is_same(then)));
-    intent.consents.extend(told.iter().cloned());
+    lay_told_over(&mut intent.consents, told);
     known(&waiting, voices).lay_over(&mut intent, &voices.own);
     with_verdict(waiting, up_to, by, Verdict::Write(intent), modified_at, None)
 }

@@ -49,8 +49,11 @@ pub fn trouble(error: &SyncError) -> Trouble {
         | SyncError::Rules(_)
         | SyncError::Type(_)
         | SyncError::NotInCrm { .. } => Trouble::Attention,
-        // The last one is not met by a lane.
-        SyncError::CursorRepeated | SyncError::AuditOvertaken(_) => Trouble::Hopeless,
+        SyncError::ImportUnderWay => Trouble::Passing { after: None, remote: true },
+        // None of these is met by a lane.
+        SyncError::CursorRepeated | SyncError::AuditOvertaken(_) | SyncError::FieldNotKnown { .. } => {
+            Trouble::Hopeless
+        }
     }
 }
 

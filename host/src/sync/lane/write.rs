@@ -71,7 +71,7 @@ async fn go(
         Task::Delete { deleted_at, last_written } => {
             let (outcome, reason, written) = match work.line.real_time.on_delete {
                 OnDelete::Delete => {
-                    steps.delete().await?;
+                    steps.delete_gone(last_written.as_ref()).await?;
                     (Outcome::Deleted, None, Written::Nothing)
                 }
                 OnDelete::OptOut => match steps.opt_out_of_everything().await? {

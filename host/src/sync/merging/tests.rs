@@ -250,3 +250,21 @@ async fn a_merge_that_apsis_one_refuses_has_its_reason_and_tells_what_the_consen
     both.sandbox.clear_faults();
     assert!(matches!(both.merge().await, MergeEnd::Merged { .. }), "it is done again, and succeeds");
 }
+
+#[tokio::test]
+async fn what_the_person_refused_in_the_other_profile_is_not_taken_for_ours_afterwards() {
+    // Whether the contact had said yes, nothing, or a no that was the CRM's.
+    for own in [Some(true), None, Some(false)] {
+        let both = Both::with_two().await;
+        if let Some(opt_in) = own {
+            both.set(&both.target, &key(), NEWS, opt_in).await;
+        }
+        let (topic, why) = (TopicId(NEWS.to_owned()), "a test");
+        let other = by_address();
+        let form = both.addresses.set_consent_as(&other, &topic, Channel::Email, false, why, "Form");
+        assert_eq!(form.await.unwrap(), ConsentEnd::Changed);
+        let MergeEnd::Merged { consents } = both.merge().await else { panic!("they are merged") };
+        assert_eq!((consents.len(), consents[0].state), (1, ConsentType::OptOut), "{own:?}");
+        assert!(!crate::apsis::is_ours(consents[0].source.as_deref()), "{own:?}: {:?}", consents[0].source);
+    }
+}

@@ -9,8 +9,9 @@ use crate::address::{AddressDigest, Holding, Move, SharedAddress, Voices};
 use crate::contact::{Channel, ContactId};
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
+use crate::profile::KnownConsent;
 use crate::run::RunId;
-use crate::store::sql::{Engine, addresses, moves, runs};
+use crate::store::sql::{Engine, addresses, moves, opt_outs, runs};
 use crate::store::{AddressStore, StoreError};
 
 #[async_trait]
@@ -90,6 +91,25 @@ impl<E: Engine> AddressStore for SqlStore<E> {
     async fn end_moves(&self, fence: &Fence, contact: &ContactId) -> Result<(), StoreError> {
         let (fence, contact) = (fence.clone(), contact.clone());
         self.engine.write(move |sql| moves::end(sql, &fence, &contact)).await
+    }
+
+    async fn keep_opt_outs(
+        &self,
+        fence: &Fence,
+        contact: &ContactId,
+        opt_outs: Vec<KnownConsent>,
+    ) -> Result<(), StoreError> {
+        let (fence, contact) = (fence.clone(), contact.clone());
+        self.engine.write(move |sql| opt_outs::keep(sql, &fence, &contact, &opt_outs)).await
+    }
+
+    async fn kept_opt_outs(
+        &self,
+        id: &IntegrationId,
+        contacts: &[ContactId],
+    ) -> Result<HashMap<ContactId, Vec<KnownConsent>>, StoreError> {
+        let (id, contacts) = (id.clone(), contacts.to_vec());
+        self.engine.read(move |sql| opt_outs::of(sql, &id, &contacts)).await
     }
 
     async fn moves_of(&self, id: &IntegrationId, contact: &ContactId) -> Result<Vec<Move>, StoreError> {

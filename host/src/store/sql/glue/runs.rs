@@ -52,6 +52,11 @@ impl<E: Engine> RunStore for SqlStore<E> {
         self.engine.write(move |sql| runs::restart_reading(sql, &fence, id)).await
     }
 
+    async fn read_anew(&self, fence: &Fence, id: RunId) -> Result<Run, StoreError> {
+        let fence = fence.clone();
+        self.engine.write(move |sql| runs::read_anew(sql, &fence, id)).await
+    }
+
     async fn commit_page(&self, fence: &Fence, id: RunId, page: PageCommit) -> Result<Counters, StoreError> {
         let fence = fence.clone();
         self.engine.write(move |sql| pages::commit(sql, &fence, id, &page)).await

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::SqlStore;
 use crate::change::Cause;
-use crate::contact::ContactId;
+use crate::contact::{Contact, ContactId};
 use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::run::RunId;
 use crate::step::Asked;
-use crate::store::sql::{Engine, forgetting, seen};
+use crate::store::sql::{Engine, forgetting, known, seen};
 use crate::store::{StoreError, StoryStore};
 use crate::story::{Chapter, LastSeen, Tombstone};
 
@@ -24,6 +25,16 @@ impl<E: Engine> StoryStore for SqlStore<E> {
     ) -> Result<Option<LastSeen>, StoreError> {
         let (id, contact) = (id.clone(), contact.clone());
         self.engine.read(move |sql| seen::last(sql, &id, &contact)).await
+    }
+
+    async fn known_states(
+        &self,
+        id: &IntegrationId,
+        after: Option<&ContactId>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, Contact)>, StoreError> {
+        let (id, after) = (id.clone(), after.cloned());
+        self.engine.read(move |sql| known::states(sql, &id, after.as_ref(), limit)).await
     }
 
     async fn chapters(

@@ -6,6 +6,9 @@
 //! contacts whose outcome was not stored. That a profile was not there is stored before it is created,
 //! so that the repetition counts it as created, too; that an address changes, before the new one is written.
 
+mod addresses;
+mod consents;
+
 use std::collections::BTreeMap;
 
 use tokio_util::sync::CancellationToken;
@@ -14,23 +17,19 @@ use tracing::info;
 use super::account::Account;
 use super::failure::SyncError;
 use super::merging::{self, MergeEnd};
+use super::recording;
 use super::work::Work;
-use super::{moving, recording};
-use crate::address::{AddressDigest, Move};
-use crate::apsis::{
-    ApsisError, AtAddress, ConsentEnd, ConsentPlan, ConsentStep, Created, Deleted, Patched, Target, consents,
-};
+use crate::apsis::{ApsisError, ConsentStep, Created, Deleted, Patched, Target};
 use crate::contact::{Channel, ContactId};
 use crate::difference::Difference;
 use crate::integration::SameAddress;
-use crate::profile::{
-    Address, Answer, AttributeId, AttributeValue, ConsentType, Intent, KnownConsent, TopicId, Unwritten,
-    WantedConsent,
-};
+use crate::profile::{Address, AttributeId, AttributeValue, ConsentType, Intent, KnownConsent, Unwritten};
 use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, RunId, Staged, Wrote};
-use crate::step::{Asked, MergeStep, SetEnd, Step, differences};
+use crate::step::{Asked, MergeStep, Step, differences};
 use crate::store::{Found, StoreError};
+
+pub use consents::{consent_reason, plan, refused_by_another};
 
 /// For whom a contact is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,14 +140,14 @@ impl<'a> ContactSteps<'a> {
         if moves.is_empty() {
             reasons.extend(self.merge(&staged.intent, &mut known).await?);
         }
-        let plan = plan(staged, known.as_deref());
+        let plan = self.plan_remembering(staged, known.as_deref()).await?;
         let refused = self.set_consents(&staged.intent, &plan.opt_outs, false).await?;
         if let Some(reason) = refused.into_iter().next() {
             // Not written, so that the next run tries again; and nothing more, least of all an opt-in.
             return settled(Outcome::Rejected, Some(reason), Wrote::AsBefore);
         }
         let changed = if is_new { staged.intent.attributes.clone() } else { self.changed(staged) };
-        if !changed.is_empty() && self.patch(staged, &changed).await? == Patched::NoProfile {
+        if !changed.is_empty() && self.patch_or_leave(staged, &changed, &moves).await? == Patched::NoProfile {
             if !self.may_create(existed) {
                 return Ok(End::NoProfile);
             }
@@ -182,6 +181,7 @@ impl<'a> ContactSteps<'a> {
     ) -> Result<End, SyncError> {
         let Unwritten { outcome, reason, delete } = unwritten;
         let (outcome, wrote) = if *delete {
+            self.keep_opt_outs(known.unwrap_or_default(), staged.last_written.as_ref()).await?;
             self.delete().await?;
             (Outcome::Deleted, Wrote::Nothing)
         } else {
@@ -216,11 +216,17 @@ impl<'a> ContactSteps<'a> {
         changed
     }
 
-    /// Takes a contact out of APSIS One: its profile is deleted.
+    /// Takes a contact out of APSIS One because the CRM has deleted it.
     ///
     /// # Errors
     /// As `write`.
-    pub async fn delete(&mut self) -> Result<(), SyncError> {
+    pub async fn delete_gone(&mut self, last_written: Option<&Intent>) -> Result<(), SyncError> {
+        let known = self.ask_for_consents().await?.unwrap_or_default();
+        self.keep_opt_outs(&known, last_written).await?;
+        self.delete().await
+    }
+
+    async fn delete(&mut self) -> Result<(), SyncError> {
         if self.writer.is_dry() {
             self.steps.push(Step::DeleteProfile { there: true });
             return Ok(());
@@ -272,116 +278,6 @@ impl<'a> ContactSteps<'a> {
         // Also of a profile that was new a moment ago: what the other one had said is now said of it.
         *known = Some(consents);
         Ok(reason)
-    }
-
-    /// Opt-ins that nobody who has the same address has come to refuse since this contact was decided.
-    async fn still_allowed(
-        &self,
-        opt_ins: Vec<ConsentStep>,
-        reasons: &mut Vec<Reason>,
-    ) -> Result<Vec<ConsentStep>, StoreError> {
-        // A run has heard everybody before it wrote the first.
-        if opt_ins.is_empty() || !matches!(self.writer, Writer::Lane { .. }) {
-            return Ok(opt_ins);
-        }
-        let Work { store, fence, .. } = self.work;
-        let mut voices = store.voices(&fence.integration, std::slice::from_ref(self.contact)).await?;
-        let refused = voices.remove(self.contact).unwrap_or_default().refused;
-        let (withheld, allowed): (Vec<_>, Vec<_>) = opt_ins.into_iter().partition(|step| {
-            refused.iter().any(|refusal| refusal.topic == step.topic && refusal.channel == step.channel)
-        });
-        reasons.extend(withheld.iter().map(|step| refused_by_another(&step.topic, step.channel)));
-        Ok(allowed)
-    }
-
-    /// Changes of address that are to be finished with this contact; new ones are stored before they begin.
-    async fn begin_moves(&mut self, staged: &Staged, known: &[KnownConsent]) -> Result<Vec<Move>, SyncError> {
-        let Work { store, fence, .. } = self.work;
-        if !self.writer.is_dry() {
-            for begun in moving::left_by(staged, known) {
-                store.begin_move(fence, self.contact, &begun).await?;
-            }
-            return Ok(moving::still_left(self.pending_moves().await?, &staged.intent));
-        }
-        Ok(moving::left_by(staged, known))
-    }
-
-    async fn pending_moves(&self) -> Result<Vec<Move>, StoreError> {
-        if self.writer.is_dry() {
-            return Ok(Vec::new());
-        }
-        let Work { store, fence, .. } = self.work;
-        store.moves_of(&fence.integration, self.contact).await
-    }
-
-    /// What is to be done about the consents once the new address is written. What is opted in there and should not
-    /// be is opted out at once.
-    async fn plan_for_new_address(
-        &mut self,
-        staged: &Staged,
-        moves: &[Move],
-    ) -> Result<ConsentPlan, SyncError> {
-        let known = self.read_consents(staged).await?.unwrap_or_default();
-        let plan = plan(staged, Some(&moving::carried_over(moves, known)));
-        let mut refused = self.set_consents(&staged.intent, &plan.opt_outs, false).await?;
-        if refused.is_empty() {
-            return Ok(plan);
-        }
-        // What could not be opted out stands where the withheld stand; nothing is opted in beside it.
-        refused.extend(plan.withheld);
-        Ok(ConsentPlan { withheld: refused, ..ConsentPlan::default() })
-    }
-
-    /// Opts out the addresses that the profile had before, where another profile is found by them and no other contact
-    /// has them; then the moves are done.
-    async fn end_moves(&mut self, moves: &[Move]) -> Result<Vec<Reason>, SyncError> {
-        let mut reasons = Vec::new();
-        for Move { channel, old, .. } in moves {
-            reasons.extend(self.leave_address(*channel, old).await?);
-        }
-        if !moves.is_empty() && !self.writer.is_dry() {
-            self.work.store.end_moves(&self.work.fence, self.contact).await?;
-        }
-        Ok(reasons)
-    }
-
-    async fn leave_address(&mut self, channel: Channel, old: &str) -> Result<Vec<Reason>, SyncError> {
-        let Work { store, fence, .. } = self.work;
-        let digest = AddressDigest::of(channel, old);
-        let mut reasons = Vec::new();
-        let consents = if store.is_held(&fence.integration, channel, &digest, self.contact).await? {
-            Vec::new()
-        } else {
-            match self.target.at_address(channel, old).await? {
-                AtAddress::Profile(consents) => consents,
-                AtAddress::Nobody => Vec::new(),
-                AtAddress::Unseen => {
-                    reasons.push(old_address_unseen(channel));
-                    Vec::new()
-                }
-            }
-        };
-        let opted_in: Vec<TopicId> = consents
-            .iter()
-            .filter(|consent| consent.channel == channel && consent.state != ConsentType::OptOut)
-            .map(|consent| consent.topic.clone())
-            .collect();
-        let found = (!opted_in.is_empty()).then_some(opted_in.len());
-        self.steps.push(Step::LookAtOldAddress { channel, found });
-        for topic in opted_in {
-            let end = if self.writer.is_dry() {
-                ConsentEnd::Changed
-            } else {
-                let why = "The contact has another address in the CRM now";
-                self.target.opt_out_address(channel, old, &topic, why).await?
-            };
-            let end = set_end(end);
-            if end == SetEnd::Refused {
-                reasons.push(refused_by_apsis(&topic, channel));
-            }
-            self.steps.push(Step::OptOutOldAddress { topic, channel, end });
-        }
-        Ok(reasons)
     }
 
     /// Opts out first whatever a bulk import could leave opted in.
@@ -461,30 +357,6 @@ impl<'a> ContactSteps<'a> {
             Writer::Lane { .. } => store.note_absent(fence, self.contact).await,
         }
     }
-
-    /// Sets consents in order. Returns why, for each that APSIS One refused.
-    async fn set_consents(
-        &mut self,
-        intent: &Intent,
-        steps: &[ConsentStep],
-        opt_in: bool,
-    ) -> Result<Vec<Reason>, ApsisError> {
-        let mut refused = Vec::new();
-        for ConsentStep { topic, channel } in steps {
-            let end = if self.writer.is_dry() {
-                ConsentEnd::Changed
-            } else {
-                let why = consent_reason(intent, topic, *channel);
-                self.target.set_consent(self.contact, topic, *channel, opt_in, &why).await?
-            };
-            let end = set_end(end);
-            self.steps.push(Step::SetConsent { topic: topic.clone(), channel: *channel, opt_in, end });
-            if end == SetEnd::Refused {
-                refused.push(refused_by_apsis(topic, *channel));
-            }
-        }
-        Ok(refused)
-    }
 }
 
 fn merge_step(end: &MergeEnd) -> MergeStep {
@@ -492,76 +364,6 @@ fn merge_step(end: &MergeEnd) -> MergeStep {
         MergeEnd::Nothing => MergeStep::Nothing,
         MergeEnd::Merged { .. } => MergeStep::Merged,
         MergeEnd::Refused { .. } => MergeStep::Refused,
-    }
-}
-
-fn set_end(end: ConsentEnd) -> SetEnd {
-    match end {
-        ConsentEnd::Changed => SetEnd::Changed,
-        ConsentEnd::AlreadyThere => SetEnd::AlreadyThere,
-        ConsentEnd::Refused => SetEnd::Refused,
-    }
-}
-
-fn refused_by_apsis(topic: &TopicId, channel: Channel) -> Reason {
-    Reason::about(
-        ReasonCode::ConsentRefused,
-        topic.to_string(),
-        format!(
-            "APSIS One refused to change this {channel} consent, and has another than the CRM. Look at the profile's \
-             consents in APSIS One"
-        ),
-    )
-}
-
-/// Why nobody with an address is opted in: another contact has it, too, and refuses.
-pub fn refused_by_another(topic: &TopicId, channel: Channel) -> Reason {
-    Reason::about(
-        ReasonCode::AddressShared,
-        topic.0.clone(),
-        format!(
-            "another contact has the same address and refuses {topic} by {channel}: nobody with this address is opted \
-             in. `sluice contact shared` lists who; correct the address of one of them in the CRM, or ask them"
-        ),
-    )
-}
-
-fn old_address_unseen(channel: Channel) -> Reason {
-    Reason::new(
-        ReasonCode::OldAddressUnseen,
-        format!(
-            "the contact's {channel} address has changed, and the API key may not look whether another profile has the \
-             old one: it is not opted out there. Give the key the keyspace of addresses under Account settings > API \
-             management"
-        ),
-    )
-}
-
-/// What is to be done about this contact's consents, given what APSIS One has.
-pub fn plan(staged: &Staged, known: Option<&[KnownConsent]>) -> ConsentPlan {
-    let wanted = staged.intent.acted_on();
-    let mut before = staged.last_written.as_ref().map_or_else(Vec::new, |intent| intent.consents.clone());
-    // A consent that the CRM has no more, and that we gave or may have given, counts as given by us.
-    for wanted in wanted.iter().filter(|wanted| wanted.answer == Answer::Unsaid) {
-        if staged.attempted.iter().any(|intent| intent.gives(wanted)) {
-            before.retain(|then| !then.is_same(wanted));
-            before.push(WantedConsent { answer: Answer::Given(None), ..wanted.clone() });
-        }
-    }
-    consents::plan(&wanted, known, Some(&before))
-}
-
-/// What APSIS One keeps as the reason of a consent: it cannot be empty.
-pub fn consent_reason(intent: &Intent, topic: &TopicId, channel: Channel) -> String {
-    let wanted = intent.consents.iter().find(|wanted| wanted.topic == *topic && wanted.channel == channel);
-    match wanted.map(|wanted| wanted.answer) {
-        Some(Answer::Given(Some(at))) => format!("Given in the CRM {}", at.strftime("%Y-%m-%d")),
-        Some(Answer::Given(None)) => "Given in the CRM".to_owned(),
-        Some(Answer::Refused(Some(at))) => {
-            format!("Refused or withdrawn in the CRM {}", at.strftime("%Y-%m-%d"))
-        }
-        Some(Answer::Refused(None)) => "Refused or withdrawn in the CRM".to_owned(),
-        Some(Answer::Unsaid) | None => "The CRM has this consent no more".to_owned(),
     }
 }
 
