@@ -61,6 +61,11 @@ pub fn carried_over(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent>
     carried
 }
 
+/// What was opted out at the old address, and of which APSIS One shows nothing at the new one.
+pub fn unseen(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent> {
+    refused_before(moves).filter(|before| !known.iter().any(|now| is_same(now, before))).cloned().collect()
+}
+
 /// What APSIS One shows as opted in at the new address though it was opted out at the old one.
 pub fn revived(moves: &[Move], known: &[KnownConsent]) -> Vec<ConsentStep> {
     let refused: Vec<&KnownConsent> = refused_before(moves).collect();

@@ -7,8 +7,9 @@ use futures::{StreamExt, stream};
 use sluice_tests::dice;
 use sluice_tests::rig::at_full_size;
 
+use crate::model::Channel;
 use crate::shrinking::shrunk;
-use crate::steps::Sequence;
+use crate::steps::{Sequence, Setting, Step, Wrong};
 use crate::world::{Found, World};
 
 /// Sequences at the same time: they wait more than they work.
@@ -44,7 +45,9 @@ async fn nobody_becomes_mailable_whom_the_crm_does_not_let_be_mailed() {
         None if at_full_size() => 10_000,
         None => 150,
     };
-    let first = dice::seed();
+    // The small run is the same each time, so that it tells what a change breaks; the soak looks for what is new.
+    let is_asked_for = std::env::var_os("SLUICE_TEST_SEED").is_some();
+    let first = if at_full_size() || is_asked_for { dice::seed() } else { 1 };
     let (start, done, became) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
     let one = async |seed: u64| {
         let sequence = Sequence::of(seed);
@@ -71,4 +74,20 @@ async fn nobody_becomes_mailable_whom_the_crm_does_not_let_be_mailed() {
     let became = became.load(Ordering::Relaxed);
     println!("{count} sequences in {} s, {became} changes of what is mailable", start.elapsed().as_secs());
     assert!(became as u64 > count, "something became mailable: {became}");
+}
+
+/// Sequences that once failed, made small.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_once_holds() {
+    // An opt-out goes along with a changed address, for good: a forced sync afterwards knows of it, too.
+    let steps = vec![
+        Step::Say { person: 2, kind: 2, says: Some(true) },
+        Step::Unsubscribe { person: 2, pair: 2 },
+        Step::Address { person: 2, channel: Channel::Email, address: Some(1) },
+        Step::Fault { skip: 1, next: 2, wrong: Wrong::Refused },
+    ];
+    let setting = Setting { daily: false, imports: false, stay_with_address: true, untidy: false };
+    let sequence = Sequence { setting, steps };
+    let (found, told) = go_through(&sequence).await;
+    assert!(found.is_empty(), "{sequence}{}\n{}", found.join("\n"), told.join("\n"));
 }

@@ -48,6 +48,8 @@ impl ContactSteps<'_> {
         moves: &[Move],
     ) -> Result<ConsentPlan, SyncError> {
         let known = self.read_consents(staged).await?.unwrap_or_default();
+        // Should the account keep consents by address, nothing but this knows of them once the move is done.
+        self.keep_opt_outs(&moving::unseen(moves, &known), staged.last_written.as_ref()).await?;
         let plan = self.plan_remembering(staged, Some(&moving::carried_over(moves, &known))).await?;
         let revived = moving::revived(moves, &known).into_iter();
         let mut opt_outs: Vec<ConsentStep> = revived.filter(|step| !plan.opt_ins.contains(step)).collect();
