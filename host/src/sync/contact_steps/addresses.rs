@@ -119,8 +119,8 @@ impl ContactSteps<'_> {
         Ok(reasons)
     }
 
-    /// The same. Where APSIS One does not take a new address, the profile keeps the old one, which the contact has no
-    /// more: it is opted out on that channel.
+    /// Writes attributes. Where APSIS One does not take a new address, the profile keeps the old one, which the contact
+    /// has no more: it is opted out on that channel.
     pub(super) async fn patch_or_leave(
         &mut self,
         staged: &Staged,
