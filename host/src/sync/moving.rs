@@ -43,6 +43,16 @@ pub fn moves(staged: &Staged) -> bool {
     !left_by(staged, &[]).is_empty()
 }
 
+/// Whether a contact that was written gets an address on a channel on which it had none.
+pub fn gives_first_address(staged: &Staged) -> bool {
+    let Some(before) = &staged.last_written else { return false };
+    let is_first = |channel| {
+        matches!(staged.intent.address(channel), Address::Is(_))
+            && !matches!(before.address(channel), Address::Is(_))
+    };
+    CHANNELS.into_iter().any(is_first)
+}
+
 /// Moves of which the intent still leaves the old address; one that goes back to it has nothing to leave.
 pub fn still_left(moves: Vec<Move>, intent: &Intent) -> Vec<Move> {
     moves.into_iter().filter(|one| intent.address(one.channel) != Address::Is(one.old.clone())).collect()

@@ -79,15 +79,26 @@ async fn nobody_becomes_mailable_whom_the_crm_does_not_let_be_mailed() {
 /// Sequences that once failed, made small.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_once_holds() {
-    // An opt-out goes along with a changed address, for good: a forced sync afterwards knows of it, too.
-    let steps = vec![
-        Step::Say { person: 2, kind: 2, says: Some(true) },
-        Step::Unsubscribe { person: 2, pair: 2 },
-        Step::Address { person: 2, channel: Channel::Email, address: Some(1) },
-        Step::Fault { skip: 1, next: 2, wrong: Wrong::Refused },
+    let by_address = Setting { daily: false, imports: false, stay_with_address: true, untidy: false };
+    let once = [
+        // An opt-out goes along with a changed address, for good: a forced sync afterwards knows of it, too.
+        vec![
+            Step::Say { person: 2, kind: 2, says: Some(true) },
+            Step::Unsubscribe { person: 2, pair: 2 },
+            Step::Address { person: 2, channel: Channel::Email, address: Some(1) },
+            Step::Fault { skip: 1, next: 2, wrong: Wrong::Refused },
+        ],
+        // A profile that gets its first number is opted in there though it was opted in without one.
+        vec![
+            Step::Say { person: 1, kind: 2, says: Some(true) },
+            Step::Address { person: 1, channel: Channel::Sms, address: None },
+            Step::Quiet,
+            Step::Address { person: 1, channel: Channel::Sms, address: Some(2) },
+        ],
     ];
-    let setting = Setting { daily: false, imports: false, stay_with_address: true, untidy: false };
-    let sequence = Sequence { setting, steps };
-    let (found, told) = go_through(&sequence).await;
-    assert!(found.is_empty(), "{sequence}{}\n{}", found.join("\n"), told.join("\n"));
+    for steps in once {
+        let sequence = Sequence { setting: by_address, steps };
+        let (found, told) = go_through(&sequence).await;
+        assert!(found.is_empty(), "{sequence}{}\n{}", found.join("\n"), told.join("\n"));
+    }
 }

@@ -17,6 +17,7 @@ use tracing::info;
 use super::account::Account;
 use super::failure::SyncError;
 use super::merging::{self, MergeEnd};
+use super::moving;
 use super::recording;
 use super::work::Work;
 use crate::apsis::{ApsisError, ConsentStep, Created, Deleted, Patched, Target};
@@ -156,11 +157,15 @@ impl<'a> ContactSteps<'a> {
                 return settled(Outcome::Rejected, Some(vanished()), Wrote::AsBefore);
             }
         }
-        let plan = if moves.is_empty() {
-            plan
-        } else {
+        if !moves.is_empty() {
             // Two profiles with different addresses are not merged; now they have the same.
             reasons.extend(self.merge(&staged.intent, &mut known).await?);
+        }
+        // What was known was said of no address, should the account keep consents by address.
+        let has_first_address = !is_new && !self.writer.is_dry() && moving::gives_first_address(staged);
+        let plan = if moves.is_empty() && !has_first_address {
+            plan
+        } else {
             self.plan_for_new_address(staged, &moves).await?
         };
         reasons.extend(plan.withheld);
