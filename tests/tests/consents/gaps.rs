@@ -21,3 +21,7 @@ pub const UNSUBSCRIBING_IS_THE_ADDRESSES: bool = false;
 /// A new address is opted in wherever the old one was, and then the old one is opted out of all: also where consents
 /// stay with the address, and also where a profile that is no contact's holds the old one.
 pub const ADDRESS_CHANGES_ARE_WHOLE: bool = true;
+
+/// An opt-out that an import made because of another contact's no is known as ours also after APSIS One has refused to
+/// undo it: a forced full sync opts in again then.
+pub const COMES_BACK_AFTER_A_REFUSED_OPT_IN: bool = false;

@@ -56,6 +56,8 @@ pub struct World {
     pub crashes: u32,
     /// Who was ever kept from being opted in by a no that his own later yes does not undo, and to what.
     held_back: Vec<(usize, Pair)>,
+    /// Who was ever kept from being opted in by somebody else's no, and to what.
+    held_by_another: Vec<(usize, Pair)>,
     /// APSIS One was made to refuse a consent: that is an outcome, and not tried again but by a forced run.
     refused: bool,
 }
@@ -133,6 +135,7 @@ impl World {
             stop: None,
             crashes: 0,
             held_back: Vec::new(),
+            held_by_another: Vec::new(),
             refused: false,
         };
         world.start_host().await;
@@ -160,6 +163,9 @@ impl World {
             for pair in PAIRS {
                 let refused = person.address(pair.1).is_some_and(|address| crm.is_refused(pair, address));
                 let own = crm.answer(person, pair) == Answer::No;
+                if refused && !own {
+                    self.held_by_another.push((number, pair));
+                }
                 let other = !gaps::COMES_BACK_WHEN_THE_REFUSAL_GOES && refused && !own;
                 let rows = crm.rules.kinds(pair).len();
                 let other_row = !gaps::COMES_BACK_WHEN_THE_OTHER_ROW_DOES && own && rows > 1;
@@ -515,7 +521,11 @@ impl World {
             for pair in PAIRS.into_iter().filter(|pair| crm.rules.maps(*pair)) {
                 let (is, may) = (is_opted_in(&profile, pair), crm.is_opted_in(person, pair));
                 let gives = matches!(crm.answer(person, pair), Answer::Yes(_));
-                let excused = self.held_back.contains(&(number, pair));
+                let refused_to_come_back = !gaps::COMES_BACK_AFTER_A_REFUSED_OPT_IN
+                    && self.refused
+                    && self.setting.imports
+                    && self.held_by_another.contains(&(number, pair));
+                let excused = refused_to_come_back || self.held_back.contains(&(number, pair));
                 // Who is not synced any more keeps what he had, as long as he gives it.
                 let wrong = if synced { (is && !may) || (may && !is && !excused) } else { is && !gives };
                 if wrong {
