@@ -20,7 +20,7 @@ use crate::gaps;
 use crate::host::{Host, engine};
 pub use crate::judging::Found;
 use crate::judging::Judge;
-use crate::model::{ADDRESSES, Answer, Channel, Crm, KINDS, PAIRS, Pair, address};
+use crate::model::{ADDRESSES, Answer, Channel, Crm, KINDS, PAIRS, Pair, Rules, address};
 use crate::steps::{Setting, Step, Wrong};
 
 /// The integration.
@@ -156,9 +156,20 @@ impl World {
     /// Changes what the model has as the CRM; before the CRM itself, so that nobody is judged by what he could not
     /// know yet.
     fn now(&mut self, change: impl FnOnce(&mut Crm)) {
-        let mut judge = self.judge.lock().unwrap();
+        let judge = Arc::clone(&self.judge);
+        let mut judge = judge.lock().unwrap();
         let mut crm = judge.now().clone();
         change(&mut crm);
+        let before = judge.since_quiet.iter().map(|crm| crm.rules).filter(|_| !gaps::NEW_RULES_HOLD_AT_ONCE);
+        let rules: Vec<Rules> = before.chain([crm.rules]).collect();
+        for rules in rules {
+            self.note_held_back(&Crm { rules, ..crm.clone() });
+        }
+        judge.since_quiet.push(crm);
+    }
+
+    /// Notes who is kept from being opted in by a no that his own later yes does not undo.
+    fn note_held_back(&mut self, crm: &Crm) {
         for (number, person) in crm.people.iter().enumerate().filter(|(_, person)| person.there) {
             for pair in PAIRS {
                 let refused = person.address(pair.1).is_some_and(|address| crm.is_refused(pair, address));
@@ -174,7 +185,6 @@ impl World {
                 }
             }
         }
-        judge.since_quiet.push(crm);
     }
 
     /// What was found wrong so far.
