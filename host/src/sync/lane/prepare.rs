@@ -123,7 +123,7 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
         Answer::NotOffered => None,
     };
     let mut states = states_of_told(work, &folded).await?;
-    let found: Vec<(Waiting, ChangeNumber, Found)> = folded
+    let found: Vec<Taken> = folded
         .into_iter()
         .map(|(waiting, folded)| {
             let of_crm = match &mut fetched {
@@ -132,7 +132,7 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
             };
             let up_to = folded.up_to;
             let found = match of_crm {
-                Some(fetched) => by_crm(&waiting, &folded, fetched),
+                Some(fetched) => by_crm(&waiting, up_to, folded.deleted, fetched),
                 None => {
                     let state = states.remove(&waiting.contact);
                     by_what_was_pushed(work, folded, state)
@@ -141,14 +141,65 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
             (waiting, up_to, found)
         })
         .collect();
-    let said = found.iter().flat_map(|(waiting, _, found)| says(work, waiting, found)).collect();
-    let heard = work.store.hear(&work.fence, None, said).await?;
-    let nobody = Voices::default();
-    let ready = found.into_iter().map(|(waiting, up_to, found)| {
-        let voices = heard.get(&waiting.contact).unwrap_or(&nobody);
-        ready(work, waiting, up_to, found, voices)
+    let heard = hear(work, &found).await?;
+    let (again, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|(waiting, _, found)| {
+        matches!(found, Found::Shared { .. }) && is_given_anew(waiting, of(&heard, waiting))
     });
-    Ok(ready.chain(forgotten).collect())
+    let mut all: Vec<Ready> = decided(work, found, &heard).chain(forgotten).collect();
+    if !again.is_empty() {
+        let found = read_before_giving(work, again).await?;
+        let heard = hear(work, &found).await?;
+        all.extend(decided(work, found, &heard));
+    }
+    Ok(all)
+}
+
+/// A contact with the last change that is taken of it, and what was found.
+type Taken = (Waiting, ChangeNumber, Found);
+
+async fn hear(work: &Work, found: &[Taken]) -> Result<HashMap<ContactId, Voices>, SyncError> {
+    let said = found.iter().flat_map(|(waiting, _, found)| says(work, waiting, found)).collect();
+    Ok(work.store.hear(&work.fence, None, said).await?)
+}
+
+static NOBODY: Voices = Voices { own: Vec::new(), refused: Vec::new() };
+
+fn of<'a>(heard: &'a HashMap<ContactId, Voices>, waiting: &Waiting) -> &'a Voices {
+    heard.get(&waiting.contact).unwrap_or(&NOBODY)
+}
+
+fn decided(
+    work: &Work,
+    found: Vec<Taken>,
+    heard: &HashMap<ContactId, Voices>,
+) -> impl Iterator<Item = Ready> {
+    found.into_iter().map(|(waiting, up_to, found)| {
+        let voices = of(heard, &waiting);
+        ready(work, waiting, up_to, found, voices)
+    })
+}
+
+/// Whether a contact gives what nobody refuses any more, by what is known of it.
+fn is_given_anew(waiting: &Waiting, voices: &Voices) -> bool {
+    let written = waiting.entry.as_ref().and_then(|entry| entry.written.as_ref());
+    let is_refused = |own: &WantedConsent| voices.refused.iter().any(|refused| refused.is_same(own));
+    let mut given = voices.own.iter().filter(|own| matches!(own.answer, profile::Answer::Given(_)));
+    given.any(|own| !is_refused(own) && !written.is_some_and(|intent| intent.gives(own)))
+}
+
+/// Reads contacts that would be opted in by what is known of them: it may be so no more. The CRM does not tell of
+/// everything; of a consent record that is deleted, Lime does not say whose it was.
+async fn read_before_giving(work: &Work, shared: Vec<Taken>) -> Result<Vec<Taken>, SyncError> {
+    let ids: Vec<ContactId> = shared.iter().map(|(waiting, ..)| waiting.contact.clone()).collect();
+    let Answer::Of(mut fetched) = fetch(work, Patience::Short, &ids).await? else { return Ok(shared) };
+    let found = shared.into_iter().map(|(waiting, up_to, found)| {
+        let found = match fetched.remove(&waiting.contact) {
+            Some(fetched) => by_crm(&waiting, up_to, None, fetched),
+            None => found,
+        };
+        (waiting, up_to, found)
+    });
+    Ok(found.collect())
 }
 
 /// What contacts looked like of which only consents are told.
@@ -222,15 +273,20 @@ enum Found {
 }
 
 /// By what the CRM has now.
-fn by_crm(waiting: &Waiting, folded: &Folded, fetched: Fetched) -> Found {
-    match (fetched, folded.deleted) {
-        (Fetched::Found(contact), _) => {
-            Found::State { by: folded.up_to, contact: Box::new(contact), pushed: false }
-        }
+///
+/// `deleted`: the last change that says that it is gone, and when it came in.
+fn by_crm(
+    waiting: &Waiting,
+    up_to: ChangeNumber,
+    deleted: Option<(ChangeNumber, Timestamp)>,
+    fetched: Fetched,
+) -> Found {
+    match (fetched, deleted) {
+        (Fetched::Found(contact), _) => Found::State { by: up_to, contact: Box::new(contact), pushed: false },
         (Fetched::Absent, Some((by, at))) => Found::Gone { by, at },
         // Its deletion was taken before: this is a late message.
         (Fetched::Absent, None) if waiting.entry.as_ref().is_some_and(|entry| entry.deleted_at.is_some()) => {
-            Found::Old { by: folded.up_to }
+            Found::Old { by: up_to }
         }
         (Fetched::Absent, None) => Found::Absent,
         (Fetched::Unreadable(error), _) => {
