@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::fold::{Folded, Pushed, fold};
 use super::trouble::{cause, wait};
-use crate::address::{Holding, Voices};
+use crate::address::{Holding, Says, Voices};
 use crate::brake::Effect;
 use crate::change::{
     Cause, ChangeNumber, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Waiting, Written,
@@ -147,7 +147,7 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
     });
     let mut all: Vec<Ready> = decided(work, found, &heard).chain(forgotten).collect();
     if !again.is_empty() {
-        let found = read_before_giving(work, again).await?;
+        let found = read_before_giving(work, again, &heard).await?;
         let heard = hear(work, &found).await?;
         all.extend(decided(work, found, &heard));
     }
@@ -189,17 +189,35 @@ fn is_given_anew(waiting: &Waiting, voices: &Voices) -> bool {
 
 /// Reads contacts that would be opted in by what is known of them: it may be so no more. The CRM does not tell of
 /// everything; of a consent record that is deleted, Lime does not say whose it was.
-async fn read_before_giving(work: &Work, shared: Vec<Taken>) -> Result<Vec<Taken>, SyncError> {
+async fn read_before_giving(
+    work: &Work,
+    shared: Vec<Taken>,
+    heard: &HashMap<ContactId, Voices>,
+) -> Result<Vec<Taken>, SyncError> {
     let ids: Vec<ContactId> = shared.iter().map(|(waiting, ..)| waiting.contact.clone()).collect();
     let Answer::Of(mut fetched) = fetch(work, Patience::Short, &ids).await? else { return Ok(shared) };
     let found = shared.into_iter().map(|(waiting, up_to, found)| {
         let found = match fetched.remove(&waiting.contact) {
+            // Told again, it would have others be looked at again, and they it, without end.
+            Some(Fetched::Found(contact)) if is_as_heard(work, &contact, of(heard, &waiting)) => found,
             Some(fetched) => by_crm(&waiting, up_to, None, fetched),
             None => found,
         };
         (waiting, up_to, found)
     });
     Ok(found.collect())
+}
+
+/// Whether a contact answers what it is known to answer.
+fn is_as_heard(work: &Work, contact: &Contact, voices: &Voices) -> bool {
+    let holdings = voices::holdings(&work.line.rules, contact);
+    let mut answers = holdings.iter().flat_map(|holding| match &holding.says {
+        Says::State { answers, .. } | Says::AsBefore { answers, .. } | Says::Answers(answers) => {
+            answers.as_slice()
+        }
+        Says::Gone => &[],
+    });
+    answers.all(|answer| voices.own.contains(answer))
 }
 
 /// What contacts looked like of which only consents are told.
