@@ -93,12 +93,13 @@ impl<'a> Known<'a> {
     }
 
     /// What was opted in for a mapping that there is no more: with it goes the only word that the CRM has on it.
-    /// What is paused stands as it was.
+    /// What was taken back without a date is remembered, too: should the mapping come back, it is known to be ours. What
+    /// is paused stands as it was.
     fn take_back_unmapped(self, intent: &mut Intent, left: &Left) {
-        let given = self.intents().flat_map(|intent| &intent.consents);
-        let given = given.filter(|then| matches!(then.answer, Answer::Given(_)));
+        let ours = self.intents().flat_map(|intent| &intent.consents);
+        let ours = ours.filter(|then| !matches!(then.answer, Answer::Refused(Some(_))));
         let mut unmapped: Vec<WantedConsent> = Vec::new();
-        for then in given.filter(|then| !left.has(then)) {
+        for then in ours.filter(|then| !left.has(then)) {
             if !intent.consents.iter().chain(&unmapped).any(|now| now.is_same(then)) {
                 unmapped.push(WantedConsent { answer: Answer::Unsaid, ..then.clone() });
             }

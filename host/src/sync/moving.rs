@@ -71,9 +71,12 @@ pub fn carried_over(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent>
     carried
 }
 
-/// What was opted out at the old address, and of which APSIS One shows nothing at the new one.
+/// What was opted out at the old address, and is not shown so by APSIS One at the new one.
 pub fn unseen(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent> {
-    refused_before(moves).filter(|before| !known.iter().any(|now| is_same(now, before))).cloned().collect()
+    let is_seen = |before: &&KnownConsent| {
+        known.iter().any(|now| is_same(now, before) && now.state == ConsentType::OptOut)
+    };
+    refused_before(moves).filter(|before| !is_seen(before)).cloned().collect()
 }
 
 /// What APSIS One shows as opted in at the new address though it was opted out at the old one.

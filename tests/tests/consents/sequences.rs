@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use sluice_tests::dice;
 use sluice_tests::rig::at_full_size;
 
-use crate::model::Channel;
+use crate::model::{Channel, Rules, Third};
 use crate::shrinking::shrunk;
 use crate::steps::{Sequence, Setting, Step, Wrong};
 use crate::world::{Found, World};
@@ -116,10 +116,51 @@ async fn what_was_found_once_holds() {
                 Step::Address { person: 1, channel: Channel::Email, address: Some(0) },
             ],
         ),
+        // A mapping goes while another contact with the address was never asked for it, and comes back.
+        (
+            plain,
+            vec![
+                Step::Say { person: 0, kind: 2, says: Some(true) },
+                Step::Say { person: 3, kind: 0, says: Some(false) },
+                Step::Quiet,
+                Step::Say { person: 3, kind: 1, says: Some(true) },
+                Step::Rules(Rules { third: Third::Newsletter, only_malmo: false }),
+                Step::Quiet,
+                Step::FullSync { forced: false },
+                Step::Quiet,
+                Step::Rules(Rules { third: Third::Invitations, only_malmo: true }),
+            ],
+        ),
     ];
     for (setting, steps) in once {
         let sequence = Sequence { setting, steps };
         let (found, told) = go_through(&sequence).await;
         assert!(found.is_empty(), "{sequence}{}\n{}", found.join("\n"), told.join("\n"));
     }
+}
+
+/// Should an account keep consents by address, an opt-in comes to light with an address that comes back, and is taken back
+/// at once (`docs/architecture.md`); a forced full sync afterwards knows that the person had unsubscribed.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_unsubscribed_stays_so_at_an_address_that_comes_back() {
+    let setting = Setting { daily: false, imports: false, stay_with_address: true, untidy: false };
+    let mut world = World::new(setting).await;
+    for step in [
+        Step::Say { person: 2, kind: 0, says: Some(true) },
+        Step::Quiet,
+        Step::Address { person: 2, channel: Channel::Email, address: Some(1) },
+        Step::Unsubscribe { person: 2, pair: 0 },
+        Step::Address { person: 2, channel: Channel::Email, address: Some(2) },
+        Step::Quiet,
+        Step::FullSync { forced: true },
+        Step::Quiet,
+        Step::FullSync { forced: true },
+        Step::Quiet,
+    ] {
+        world.step(step).await;
+    }
+    let mailable = world.sandbox.mailable();
+    assert!(mailable.is_empty(), "{mailable:?}");
+    assert!(world.told().iter().any(|told| told.contains("a2@nya.example is no more")), "{:?}", world.told());
+    world.close().await;
 }

@@ -49,12 +49,18 @@ impl ContactSteps<'_> {
         let mut kept = store.kept_opt_outs(&fence.integration, std::slice::from_ref(self.contact)).await?;
         let Some(kept) = kept.remove(self.contact) else { return Ok(plan) };
         let mut all = known.unwrap_or_default().to_vec();
-        let same = |one: &KnownConsent, other: &KnownConsent| {
-            one.topic == other.topic && one.channel == other.channel
-        };
-        let new = kept.into_iter().filter(|kept| !all.iter().any(|one| same(one, kept)));
-        let new: Vec<KnownConsent> = new.collect();
-        all.extend(new);
+        for kept in kept {
+            let same = all.iter_mut().find(|one| one.topic == kept.topic && one.channel == kept.channel);
+            match same {
+                None => all.push(kept),
+                // By us, because the person had: what he said, and when, is what counts.
+                Some(one) if one.state == ConsentType::OptOut && is_ours(one.source.as_deref()) => {
+                    *one = kept
+                }
+                // Said since then.
+                Some(_) => {}
+            }
+        }
         Ok(self::plan(staged, Some(&all)))
     }
 
