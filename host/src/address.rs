@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::contact::{Channel, ContactId};
 use crate::profile::{KnownConsent, TopicId, WantedConsent};
 
 /// An address on one channel, as it is compared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct AddressDigest(pub String);
 
@@ -71,7 +72,7 @@ pub struct Voices {
 }
 
 /// An address that several contacts have, as the report lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct SharedAddress {
     /// Where.
@@ -82,7 +83,7 @@ pub struct SharedAddress {
 
 /// An address that a profile had and is to lose: kept from before the new one is written until the old one is
 /// opted out, so that a crash in between is finished.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Move {
     /// Where.

@@ -8,6 +8,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::ContactId;
 use crate::run::Phase;
@@ -19,7 +20,7 @@ pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 pub const SAMPLES: usize = 20;
 
 /// When the brake stops: `[brake]` of an integration's file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Brake {
     /// Of the profiles that there are, in percent. 100 never stops.
@@ -48,7 +49,7 @@ impl Brake {
 }
 
 /// What is counted, of a profile that there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// It is opted out of something that it is opted in to.
@@ -74,7 +75,7 @@ impl Effect {
 }
 
 /// How many profiles would be what.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tally {
     /// To be opted out of something.
@@ -113,7 +114,7 @@ impl Tally {
 }
 
 /// What somebody is to approve of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Held {
     /// What would be done.
@@ -123,6 +124,7 @@ pub struct Held {
     /// How many of one kind are let through.
     pub limit: u64,
     /// Since when it waits.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// Of a run: the phase that it goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::{Consent, Contact, ContactId, Discard, DiscardReason};
 use crate::error::Failure;
@@ -17,7 +18,7 @@ use crate::step::Asked;
 use crate::story::Seen;
 
 /// A delivery's number: the order of arrival, unique in one store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct DeliveryNumber(pub i64);
 
@@ -28,7 +29,7 @@ impl fmt::Display for DeliveryNumber {
 }
 
 /// A change's number: those of one contact ascend in the order in which their deliveries arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct ChangeNumber(pub i64);
 
@@ -178,7 +179,7 @@ impl Serialize for ChangeOutcome {
 }
 
 /// Why a change or a delivery came to what it did: the code and the words, whatever kind of thing said so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cause {
     /// The stable code, by which causes are grouped.
     pub code: String,

@@ -9,9 +9,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The CRM's own stable id of a contact. It becomes the profile key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct ContactId(pub String);
 
@@ -22,12 +23,12 @@ impl fmt::Display for ContactId {
 }
 
 /// Where a read of the CRM left off; only the connector can read it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Cursor(pub String);
 
 /// An option of a choice field: what the CRM stores, and what people see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Choice {
     /// What the CRM stores; stable.
     pub key: String,
@@ -36,7 +37,7 @@ pub struct Choice {
 }
 
 /// One field's value, with what the CRM knows of its type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "type", content = "value")]
 pub enum Value {
     /// No value.
@@ -75,7 +76,7 @@ impl Value {
 }
 
 /// How a message reaches a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channel {
     /// E-mail.
@@ -94,7 +95,8 @@ impl fmt::Display for Channel {
 }
 
 /// One person's answer to one consent type of the CRM.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct Consent {
     /// The consent type, as the connector's `list-consents` names it.
     pub name: String,
@@ -103,15 +105,20 @@ pub struct Consent {
     /// Whether it is given (true) or refused or withdrawn (false).
     pub given: bool,
     /// When the answer was last changed, where the CRM knows.
+    #[serde(alias = "changed_at")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub changed_at: Option<Timestamp>,
 }
 
 /// A person in the CRM, as the connector hands it over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct Contact {
     /// The CRM's id.
     pub id: ContactId,
     /// Orders two states of this contact: of two, the greater is the newer.
+    #[serde(alias = "modified_at")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub modified_at: Option<Timestamp>,
     /// Field name to value; a joined company's fields are named `company.<field>`.
     pub fields: BTreeMap<String, Value>,
@@ -120,7 +127,7 @@ pub struct Contact {
 }
 
 /// A record that was read and cannot be used, kept in a list that the user sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Discard {
     /// The record in the CRM, where known: `consent 90017`.
     pub subject: Option<String>,
@@ -131,7 +138,7 @@ pub struct Discard {
 }
 
 /// Why a record was discarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiscardReason {
     /// A consent that belongs to no person.
@@ -158,7 +165,7 @@ pub struct Page {
 }
 
 /// What a field of the CRM holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each is the case of `Value` of the same name")]
 pub enum FieldType {
@@ -174,7 +181,8 @@ pub enum FieldType {
 }
 
 /// A field that the CRM has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct FieldInfo {
     /// The name that rules use.
     pub name: String,
@@ -187,7 +195,7 @@ pub struct FieldInfo {
 }
 
 /// A consent type that the CRM has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConsentInfo {
     /// The name that consent mappings use.
     pub name: String,

@@ -3,12 +3,13 @@
 //! Holds personal data: kept with the run's details, never logged.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::Channel;
 use crate::profile::{AttributeId, AttributeValue, ConsentType, TopicId};
 
 /// What would become of one profile.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
     /// It would be created.
@@ -26,7 +27,7 @@ pub struct Difference {
 }
 
 /// An attribute's value, before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct AttributeChange {
     /// Which.
@@ -38,7 +39,7 @@ pub struct AttributeChange {
 }
 
 /// A consent's state, before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConsentChange {
     /// The subscription.

@@ -1,6 +1,7 @@
 //! What every error that a user can meet has in common: a stable code, listed in `docs/errors.md`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// An error with a stable code. Its `Display` says what happened, to which record or setting, and
 /// what to do; no secrets, no personal data.
@@ -10,7 +11,7 @@ pub trait ErrorCode: std::error::Error {
 }
 
 /// An error as it is stored and shown: what is left of one when only its words matter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// The stable code.
     pub code: String,

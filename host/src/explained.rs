@@ -5,13 +5,14 @@
 //! is forgotten.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::{Channel, Consent, Value};
 use crate::profile::{Answer, AttributeId, AttributeValue, TopicId};
 use crate::reason::Reason;
 
 /// What each rule made of a contact.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Explained {
     /// Whether the sync conditions hold, all together.
@@ -26,7 +27,7 @@ pub struct Explained {
 }
 
 /// What a sync condition made of a contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConditionVerdict {
     /// The CRM field.
@@ -43,7 +44,7 @@ pub struct ConditionVerdict {
 }
 
 /// What a field mapping made of a contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct FieldVerdict {
     /// The CRM field.
@@ -60,7 +61,7 @@ pub struct FieldVerdict {
 }
 
 /// What a consent mapping made of a contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConsentVerdict {
     /// The CRM's consent type, or the yes/no field.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::integration::IntegrationId;
 
@@ -14,7 +15,7 @@ use crate::integration::IntegrationId;
 pub const BEAT: Duration = Duration::from_secs(10);
 
 /// One running host: a name that no other one has, before or after it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct HostId(pub String);
 

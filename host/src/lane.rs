@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::change::{Cause, ChangeNumber, ChangeOutcome, Delivery, DeliveryNumber};
 use crate::contact::ContactId;
@@ -12,7 +13,7 @@ use crate::run::RunId;
 use crate::step::Asked;
 
 /// Why a lane takes nothing, though its gate is open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pause {
     /// What it waits for.
     pub kind: PauseKind,
@@ -21,13 +22,15 @@ pub struct Pause {
     /// How often in a row.
     pub failures: u32,
     /// Since when.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// When it is tried again, with one contact.
+    #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
 }
 
 /// What a paused lane waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PauseKind {
     /// A remote that does not answer, or answers everything with an error.
@@ -67,7 +70,7 @@ pub struct Standing {
 }
 
 /// The webhook in the CRM.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Webhook {
     /// The one that the CRM sends to.
     pub standing: Option<Subscription>,
@@ -83,6 +86,7 @@ pub struct Webhook {
     /// Why setting it up or taking it back did not succeed.
     pub failure: Option<Cause>,
     /// When that is tried again.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub due: Option<Timestamp>,
 }
 
@@ -94,7 +98,7 @@ impl Webhook {
 }
 
 /// One subscription in the CRM.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Subscription {
     /// Where the CRM sends to.
     pub url: String,
@@ -103,7 +107,8 @@ pub struct Subscription {
 }
 
 /// An integration's real time at one glance.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct LaneStatus {
     /// Whose.
     pub integration: IntegrationId,
@@ -122,6 +127,7 @@ pub struct LaneStatus {
     /// Those of them that wait for another attempt, and deliveries that do.
     pub retrying: u64,
     /// When the oldest delivery that has no outcome came in.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub oldest: Option<Timestamp>,
     /// Dead letters.
     pub dead: u64,
@@ -133,6 +139,41 @@ pub struct LaneStatus {
     pub webhook: Webhook,
     /// What a full sync is needed for.
     pub needs: Vec<Need>,
+}
+
+/// How an integration is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// It is switched off.
+    Disabled,
+    /// Somebody has to mend credentials, a right or a setting.
+    NeedsAttention,
+    /// It waits until somebody approves.
+    Held,
+    /// A remote does not answer; it is tried again.
+    Waiting,
+    /// A run is active.
+    Running,
+    /// It works, and has dead letters.
+    DeadLetters,
+    /// It works.
+    Works,
+}
+
+impl LaneStatus {
+    /// How it is.
+    pub fn health(&self) -> Health {
+        match &self.pause {
+            _ if !self.enabled => Health::Disabled,
+            Some(Pause { kind: PauseKind::NeedsAttention, .. }) => Health::NeedsAttention,
+            Some(Pause { kind: PauseKind::Held, .. }) => Health::Held,
+            Some(Pause { kind: PauseKind::Remote, .. }) => Health::Waiting,
+            None if self.gate_closed_by.is_some() => Health::Running,
+            None if self.dead > 0 => Health::DeadLetters,
+            None => Health::Works,
+        }
+    }
 }
 
 /// Which deliveries are listed.
@@ -149,13 +190,15 @@ pub struct DeliveryFilter {
 }
 
 /// A delivery as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct DeliveryLine {
     /// Its number.
     pub number: DeliveryNumber,
     /// The CRM's id of it.
     pub id: Option<String>,
     /// When it came in.
+    #[schema(value_type = String, format = DateTime)]
     pub arrived_at: Timestamp,
     /// Whether it was decoded.
     pub decoded: bool,
@@ -168,6 +211,7 @@ pub struct DeliveryLine {
     /// Why.
     pub cause: Option<Cause>,
     /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
 }
 
@@ -185,13 +229,15 @@ pub struct DeliveryRecord {
 }
 
 /// A change with everything that is kept of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct ChangeRecord {
     /// Its number.
     pub number: ChangeNumber,
     /// The delivery that said it.
     pub delivery: DeliveryNumber,
     /// When that came in.
+    #[schema(value_type = String, format = DateTime)]
     pub arrived_at: Timestamp,
     /// Who it is about.
     pub contact: Option<ContactId>,
@@ -206,17 +252,19 @@ pub struct ChangeRecord {
     /// While it waits: how often its contact was tried.
     pub attempts: u32,
     /// While it waits: when it is tried again, if not at once.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub due: Option<Timestamp>,
     /// The change that took its place, if one did.
     pub superseded_by: Option<ChangeNumber>,
     /// What was asked of APSIS One.
     pub steps: Vec<Asked>,
     /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
 }
 
 /// How often a cause occurs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CauseCount {
     /// The code.
     pub code: String,

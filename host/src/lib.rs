@@ -5,7 +5,9 @@
 //! point one way: `cli` -> `sync` -> {`connector`, `rules`, `apsis`, `store`} -> the vocabulary
 //! (`contact`, `profile`, `integration`, `run`, `reason`, `error`, `reach`).
 
+pub mod access;
 pub mod address;
+pub mod admin;
 pub mod apsis;
 pub mod brake;
 pub mod change;
@@ -15,11 +17,13 @@ pub mod contact;
 pub mod data_dir;
 mod day;
 mod day_format;
+mod described;
 pub mod difference;
 pub mod error;
 pub mod explained;
 pub mod hosting;
 pub mod integration;
+pub mod journal;
 pub mod lane;
 mod moment;
 pub mod need;

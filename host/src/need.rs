@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::DiscardReason;
 use crate::run::{Run, RunId, RunKind, Source};
@@ -17,7 +18,7 @@ const SUBJECTS: usize = 50;
 const NAMED: usize = 5;
 
 /// Why a full sync is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeedCode {
     /// The integration is new.
@@ -191,7 +192,8 @@ impl NewNeed {
 }
 
 /// What a full sync is needed for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct Need {
     /// Why.
     pub code: NeedCode,
@@ -202,8 +204,10 @@ pub struct Need {
     /// How often it came up.
     pub times: u64,
     /// When first.
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// When last.
+    #[schema(value_type = String, format = DateTime)]
     pub last: Timestamp,
     /// The newest run there was then: only a later one clears it, since that one may have read before.
     pub after_run: RunId,

@@ -8,6 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::{Channel, Consent, ContactId};
 use crate::reason::Reason;
@@ -16,7 +17,7 @@ use crate::run::Outcome;
 macro_rules! discriminator {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(transparent)]
         pub struct $name(pub String);
 
@@ -46,7 +47,7 @@ discriminator!(
 );
 
 /// A value as APSIS One takes it. A map without the attribute means: leave it as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "type", content = "value")]
 pub enum AttributeValue {
     /// At most 1,000 characters.
@@ -98,7 +99,7 @@ impl From<&Consent> for Answer {
 }
 
 /// What one consent mapping row wants for a profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WantedConsent {
     /// The subscription.
     pub topic: TopicId,
@@ -121,7 +122,8 @@ pub fn lay_told_over(known: &mut Vec<WantedConsent>, told: &[WantedConsent]) {
 }
 
 /// What a profile and its consents should be: the rules' answer for one contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct Intent {
     /// The profile key: the contact's id.
     pub key: ContactId,
@@ -131,6 +133,7 @@ pub struct Intent {
     pub consents: Vec<WantedConsent>,
     /// Values that were left out, with the reason, where a row says to skip rather than reject.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(alias = "left_out")]
     pub left_out: Vec<Reason>,
     /// Consents whose mapping is paused: their answers are those of the last time, and are neither given nor
     /// withdrawn by them.
@@ -143,7 +146,7 @@ pub struct Intent {
 }
 
 /// What a contact comes to of which nothing but its withdrawn consents is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unwritten {
     /// Excluded or rejected.
     pub outcome: Outcome,
@@ -240,7 +243,7 @@ impl Intent {
 }
 
 /// A consent's state in APSIS One, for one topic and channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConsentType {
     /// May be sent to.
@@ -254,7 +257,8 @@ pub enum ConsentType {
 }
 
 /// A consent as APSIS One has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct KnownConsent {
     /// The subscription.
     pub topic: TopicId,
@@ -263,6 +267,8 @@ pub struct KnownConsent {
     /// Its state.
     pub state: ConsentType,
     /// When it was last changed, where APSIS One says.
+    #[serde(alias = "modified_at")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub modified_at: Option<Timestamp>,
     /// Who set it, where APSIS One says. Ours say `Sluice`.
     pub source: Option<String>,

@@ -6,6 +6,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::brake::Held;
 use crate::contact::{ContactId, Cursor};
@@ -18,7 +19,7 @@ use crate::step::Asked;
 use crate::story::Seen;
 
 /// A run's number, unique in one store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct RunId(pub i64);
 
@@ -30,7 +31,7 @@ impl fmt::Display for RunId {
 
 /// What a contact came to. Exactly one for each contact that a run reads, and for each whose changes the
 /// lane takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The profile was created.
@@ -66,7 +67,7 @@ impl Outcome {
 }
 
 /// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunKind {
     /// Every contact of the CRM is read.
@@ -98,7 +99,7 @@ impl RunKind {
 }
 
 /// Where a run reads contacts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// In the CRM.
@@ -149,7 +150,7 @@ pub enum RunOrder {
 }
 
 /// How far a run is. `Accepted` to `Writing` are active; an integration has at most one active run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Stored; nothing done yet.
@@ -201,7 +202,7 @@ impl Phase {
 }
 
 /// How many contacts came to what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Contacts read, each counted once.
     pub read: u64,
@@ -252,7 +253,8 @@ impl Counters {
 }
 
 /// One full sync or daily run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct Run {
     /// Its number.
     pub id: RunId,
@@ -280,8 +282,10 @@ pub struct Run {
     /// Somebody asked for it to stop.
     pub cancel_requested: bool,
     #[expect(missing_docs, reason = "the name says it")]
+    #[schema(value_type = String, format = DateTime)]
     pub accepted_at: Timestamp,
     #[expect(missing_docs, reason = "the name says it")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// Why it failed.
     pub failure: Option<Failure>,
@@ -367,7 +371,7 @@ pub enum Wrote {
 }
 
 /// A contact of a run with its outcome, as results list it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunContact {
     /// Which.
     pub contact: ContactId,
@@ -405,7 +409,8 @@ pub struct Batch {
 }
 
 /// What is known of a contact from the last time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub struct LedgerEntry {
     /// Which.
     pub contact: ContactId,
@@ -416,12 +421,15 @@ pub struct LedgerEntry {
     /// What was last written and is believed to be in APSIS One.
     pub written: Option<Intent>,
     /// The state's age, where the CRM says.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub modified_at: Option<Timestamp>,
     /// When the CRM was known to have deleted it. A pushed state that is not newer does not bring it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,
     /// The run that says so; none if it was a change in real time.
     pub run: Option<RunId>,
     #[expect(missing_docs, reason = "the name says it")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }

@@ -9,12 +9,13 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::Channel;
 use crate::profile::{AttributeId, AttributeValue, Intent, KnownConsent, TopicId};
 
 /// A step, with the requests that it took.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Asked {
     /// What was meant; none where the requests did not come to an end that says.
     #[serde(flatten)]
@@ -25,7 +26,7 @@ pub struct Asked {
 }
 
 /// One exchange with APSIS One.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Request {
     /// `GET`, `PATCH` ...
     pub method: String,
@@ -34,13 +35,15 @@ pub struct Request {
     /// The HTTP status; none if there was no answer.
     pub status: Option<u16>,
     /// When it was sent.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Until its answer had come, or was given up.
     pub millis: u64,
 }
 
 /// An attribute that was changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AttributeWritten)]
 pub struct Difference {
     /// Which.
     pub attribute: AttributeId,
@@ -67,7 +70,7 @@ pub fn differences(before: Option<&Intent>, after: &Intent) -> Vec<Difference> {
 }
 
 /// What was meant by requests for a contact, in the order in which they were made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "step")]
 pub enum Step {
     /// The profile's consents were read.
@@ -139,7 +142,7 @@ pub enum Step {
 }
 
 /// What came of merging.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MergeStep {
     /// There was nothing to merge with.
@@ -151,7 +154,7 @@ pub enum MergeStep {
 }
 
 /// What came of setting a consent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SetEnd {
     /// It is set.

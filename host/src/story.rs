@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::change::{Cause, ChangeNumber, ChangeOutcome};
 use crate::contact::{Channel, Contact, ContactId};
@@ -30,21 +31,23 @@ pub struct Seen {
 }
 
 /// What a contact looked like when it was last read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct LastSeen {
     /// When it was taken.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The contact.
     pub contact: Contact,
     /// What each rule made of it.
     pub explained: Option<Explained>,
     /// When they did: earlier, where nothing has changed since.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub explained_at: Option<Timestamp>,
 }
 
 /// What made a contact be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "by", content = "number")]
 pub enum By {
     /// A run.
@@ -54,12 +57,13 @@ pub enum By {
 }
 
 /// One thing that was done for a contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Chapter {
     /// Because of what.
     pub by: By,
     /// When it ended, or was put off.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What the contact came to; none if it is tried again.
     pub outcome: Option<ChangeOutcome>,
@@ -70,7 +74,7 @@ pub struct Chapter {
 }
 
 /// A consent of a profile, before and after what was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ConsentTold {
     /// The subscription.
@@ -165,7 +169,7 @@ impl<'a> Known<'a> {
 }
 
 /// The answer to: is this person in APSIS One, and may they be mailed?
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Standing {
     /// Whether there is a profile, as far as Sluice knows.
@@ -181,7 +185,7 @@ pub struct Standing {
 }
 
 /// Whether a contact has a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Presence {
     /// It has one, and it is as the rules want it.
@@ -201,7 +205,7 @@ pub enum Presence {
 }
 
 /// One subscription on one channel, and why it may be sent or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Mail {
     /// The subscription.
@@ -318,12 +322,13 @@ pub fn mark(digest: &str) -> ContactId {
 }
 
 /// What stays of a contact that was forgotten.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tombstone {
     /// SHA-256 of the integration's salt and the contact's id, lower-case hex.
     pub digest: String,
     /// When it was last asked for.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What was removed; none while it is still to be.
     pub erased: Option<Erased>,
@@ -335,7 +340,7 @@ pub struct Tombstone {
 }
 
 /// What was removed of a contact, by kind of record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Erased {
     /// Whether APSIS One had a profile, which was deleted.

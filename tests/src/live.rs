@@ -143,7 +143,7 @@ impl Live {
     /// Waits until a run is active.
     pub async fn until_gate_closed(&self) {
         eventually("the gate is closed", async || {
-            self.status().await["gate_closed_by"].is_number().then_some(())
+            self.status().await["gate-closed-by"].is_number().then_some(())
         })
         .await;
     }

@@ -45,11 +45,8 @@ pub async fn run(context: &Context, opened: &Opened, args: Args) -> Result<End> 
     tell(context, &id, &audited, &listed);
     let mut end = if audited.has(|kind| !kind.is_legitimate()) { End::Partial } else { End::Success };
     if args.repair && audited.doubted > 0 {
-        let run = opened
-            .store
-            .accept_run(&id, RunOrder::FullSync { forced: false, source: Source::Crm })
-            .await
-            .or_fail()?;
+        let order = RunOrder::FullSync { forced: false, source: Source::Crm };
+        let run = opened.admin()?.start_run(&id, order).await?;
         tell_needs(context, opened, &run).await?;
         let run = follow(context, opened, &run, true).await?;
         let is_left = audited.has(|kind| !kind.is_repairable() && !kind.is_legitimate());

@@ -1,23 +1,15 @@
 //! `sluice contact`: the whole story of one contact, and forgetting it.
 
 use clap::Subcommand;
-use jiff::Timestamp;
 
 use super::deliveries::tell;
 use super::status::moment;
-use super::{Context, End, Opened, OrFail, Result, forget, output, story};
+use super::{Context, End, Opened, OrFail, Result, forget, output, story as words};
+use crate::admin::{ContactStory, StoryChange, StoryRun};
 use crate::contact::ContactId;
 use crate::integration::IntegrationId;
-use crate::lane::ChangeRecord;
 use crate::profile::Answer;
 use crate::run::{LedgerEntry, Outcome, Run, RunContact};
-use crate::story::{By, Chapter, Known, LastSeen, Standing, Tombstone, consents, standing};
-
-/// Changes, and things that were done, that are shown at most.
-const SHOWN: u32 = 200;
-
-/// The newest runs that are looked at for having kept the gate closed.
-const GATES: u32 = 1_000;
 
 /// What can be done with contacts.
 #[derive(Debug, Subcommand)]
@@ -91,7 +83,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     match command {
         Command::Show { integration, contact } => {
             let id = integration_of(integration).await?.id;
-            Story::of(&opened, &id, ContactId(contact)).await?.show(context);
+            show(context, &opened.admin()?.story(&id, ContactId(contact)).await?);
         }
         Command::Shared { integration, limit } => {
             let id = integration_of(integration).await?.id;
@@ -109,157 +101,73 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     Ok(End::Success)
 }
 
-/// All that is kept of a contact.
-struct Story {
-    contact: ContactId,
-    entry: Option<LedgerEntry>,
-    unsettled: usize,
-    seen: Option<LastSeen>,
-    changes: Vec<ChangeRecord>,
-    runs: Vec<(Run, RunContact)>,
-    chapters: Vec<Chapter>,
-    tombstone: Option<Tombstone>,
-    gates: Vec<Run>,
-}
-
-impl Story {
-    async fn of(opened: &Opened, id: &IntegrationId, contact: ContactId) -> Result<Self> {
-        let (store, one) = (&opened.store, std::slice::from_ref(&contact));
-        Ok(Self {
-            entry: store.ledger(id, one).await.or_fail()?.remove(&contact),
-            unsettled: store.attempted(id, one).await.or_fail()?.values().flatten().count(),
-            seen: store.last_seen(id, &contact).await.or_fail()?,
-            changes: store.changes_of(id, &contact, SHOWN).await.or_fail()?,
-            runs: store.runs_of(id, &contact).await.or_fail()?,
-            chapters: store.chapters(id, &contact, SHOWN).await.or_fail()?,
-            tombstone: store.forgotten(id, one).await.or_fail()?.remove(&contact),
-            gates: store.runs(id, GATES).await.or_fail()?,
-            contact,
-        })
+fn show(context: &Context, story: &ContactStory) {
+    if context.json {
+        context.line(story);
+        return;
     }
-
-    fn standing(&self) -> Standing {
-        standing(&Known {
-            entry: self.entry.as_ref(),
-            unsettled: self.unsettled > 0,
-            chapters: &self.chapters,
-            newest: self.changes.first(),
-            tombstone: self.tombstone.as_ref(),
-        })
+    output::lines(&words::of_standing(&story.contact, &story.standing));
+    if let Some(entry) = &story.ledger {
+        tell_known(entry);
     }
-
-    fn of_run<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = &'a Chapter> {
-        self.chapters.iter().filter(|chapter| chapter.by == By::Run(run.id))
+    if let Some(seen) = &story.seen {
+        output::lines(&words::of_seen(seen));
     }
-
-    /// Those whose run or change is kept no more.
-    fn left(&self) -> impl Iterator<Item = &Chapter> {
-        self.chapters.iter().filter(|chapter| match chapter.by {
-            By::Run(id) => self.runs.iter().all(|(run, _)| run.id != id),
-            By::Change(number) => self.changes.iter().all(|change| change.number != number),
-        })
+    if !story.changes.is_empty() {
+        output::line("Changes, the newest first");
     }
-
-    fn show(&self, context: &Context) {
-        let standing = self.standing();
-        if context.json {
-            context.line(&self.json(&standing));
-            return;
+    for StoryChange { change, held_by, .. } in &story.changes {
+        tell(change);
+        if held_by.is_empty() {
+            output::line("    the gate was open");
         }
-        output::lines(&story::of_standing(&self.contact, &standing));
-        self.tell_known();
-        if let Some(seen) = &self.seen {
-            output::lines(&story::of_seen(seen));
-        }
-        if !self.changes.is_empty() {
-            output::line("Changes, the newest first");
-        }
-        for change in &self.changes {
-            tell(change);
-            let mut held = held_by(change, &self.gates).peekable();
-            if held.peek().is_none() {
-                output::line("    the gate was open");
-            }
-            for run in held {
-                output::line(&format!("    the gate was closed by run {run}"));
-            }
-        }
-        if !self.runs.is_empty() {
-            output::line("Runs that read it, the newest first");
-        }
-        for (run, of) in &self.runs {
-            tell_run(run, of);
-            for chapter in self.of_run(run) {
-                output::lines(&story::of_steps(&chapter.steps));
-            }
-        }
-        if self.left().next().is_some() {
-            output::line("Earlier, of which no more is kept");
-        }
-        for chapter in self.left() {
-            let outcome = chapter.outcome.map_or("tried again later", |outcome| outcome.as_str());
-            output::line(&format!("  {}  {outcome}", moment(chapter.at)));
-            if let Some(cause) = &chapter.cause {
-                output::line(&format!("    {}: {}", cause.code, cause.message));
-            }
-            output::lines(&story::of_steps(&chapter.steps));
+        for run in held_by {
+            output::line(&format!("    the gate was closed by run {run}"));
         }
     }
-
-    fn json(&self, standing: &Standing) -> serde_json::Value {
-        let changes = self.changes.iter().map(|change| {
-            let mut json = serde_json::to_value(change).unwrap_or_default();
-            if let Some(json) = json.as_object_mut() {
-                json.insert("held-by".to_owned(), held_by(change, &self.gates).collect());
-                let told = serde_json::to_value(consents(&change.steps));
-                json.insert("consents".to_owned(), told.unwrap_or_default());
-            }
-            json
-        });
-        let runs = self.runs.iter().map(|(run, of)| {
-            let steps: Vec<_> = self.of_run(run).flat_map(|chapter| &chapter.steps).cloned().collect();
-            serde_json::json!({ "run": run.id, "kind": run.kind, "phase": run.phase,
-                "accepted-at": run.accepted_at, "ended-at": run.ended_at, "outcome": of.outcome,
-                "reason": of.reason, "consents": consents(&steps), "steps": steps })
-        });
-        serde_json::json!({
-            "contact": self.contact, "standing": standing, "ledger": self.entry,
-            "unsettled-writes": self.unsettled, "forgotten": self.tombstone, "seen": self.seen,
-            "changes": changes.collect::<Vec<_>>(), "runs": runs.collect::<Vec<_>>(),
-            "earlier": self.left().collect::<Vec<_>>(),
-        })
+    if !story.runs.is_empty() {
+        output::line("Runs that read it, the newest first");
     }
-
-    /// What the ledger has.
-    fn tell_known(&self) {
-        let Some(entry) = &self.entry else { return };
-        let by = entry.run.map_or_else(|| "by a change".to_owned(), |run| format!("by run {run}"));
-        output::line(&format!("What is known of it: {}, {} {by}", entry.outcome.as_str(), moment(entry.at)));
-        if let Some(reason) = &entry.reason {
-            output::line(&format!("  {}: {}", reason.code, reason.message));
+    for StoryRun { run, of, chapters, .. } in &story.runs {
+        tell_run(run, of);
+        for chapter in chapters {
+            output::lines(&words::of_steps(&chapter.steps));
         }
-        if let Some(at) = entry.modified_at {
-            output::line(&format!("  its state is of {}", moment(at)));
+    }
+    if !story.earlier.is_empty() {
+        output::line("Earlier, of which no more is kept");
+    }
+    for chapter in &story.earlier {
+        let outcome = chapter.outcome.map_or("tried again later", |outcome| outcome.as_str());
+        output::line(&format!("  {}  {outcome}", moment(chapter.at)));
+        if let Some(cause) = &chapter.cause {
+            output::line(&format!("    {}: {}", cause.code, cause.message));
         }
-        if let Some(at) = entry.deleted_at {
-            output::line(&format!("  the CRM deleted it; that came in {}", moment(at)));
-        }
-        match &entry.written {
-            Some(intent) => output::line(&format!(
-                "  APSIS One has {} attributes and {} consents of it",
-                intent.attributes.len(),
-                intent.consents.len()
-            )),
-            None => output::line("  nothing of it was written to APSIS One, or its profile was deleted"),
-        }
+        output::lines(&words::of_steps(&chapter.steps));
     }
 }
 
-/// The runs that kept the gate closed while a change waited.
-fn held_by(change: &ChangeRecord, runs: &[Run]) -> impl Iterator<Item = i64> {
-    let (came, ended) = (change.arrived_at, change.ended_at.unwrap_or(Timestamp::MAX));
-    let closed = move |run: &&Run| run.accepted_at <= ended && run.ended_at.is_none_or(|at| at >= came);
-    runs.iter().filter(closed).map(|run| run.id.0)
+/// What the ledger has.
+fn tell_known(entry: &LedgerEntry) {
+    let by = entry.run.map_or_else(|| "by a change".to_owned(), |run| format!("by run {run}"));
+    output::line(&format!("What is known of it: {}, {} {by}", entry.outcome.as_str(), moment(entry.at)));
+    if let Some(reason) = &entry.reason {
+        output::line(&format!("  {}: {}", reason.code, reason.message));
+    }
+    if let Some(at) = entry.modified_at {
+        output::line(&format!("  its state is of {}", moment(at)));
+    }
+    if let Some(at) = entry.deleted_at {
+        output::line(&format!("  the CRM deleted it; that came in {}", moment(at)));
+    }
+    match &entry.written {
+        Some(intent) => output::line(&format!(
+            "  APSIS One has {} attributes and {} consents of it",
+            intent.attributes.len(),
+            intent.consents.len()
+        )),
+        None => output::line("  nothing of it was written to APSIS One, or its profile was deleted"),
+    }
 }
 
 fn tell_run(run: &Run, of: &RunContact) {

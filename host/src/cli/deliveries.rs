@@ -1,7 +1,6 @@
 //! `sluice deliveries`: what the CRM sent, what came of it, and dead letters.
 
 use clap::{ArgGroup, Subcommand};
-use jiff::Timestamp;
 
 use super::status::moment;
 use super::{Context, End, Opened, OrFail, Result, output, story, table};
@@ -86,15 +85,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
                 (None, Some(code)) => Replay::Cause(code),
                 (None, None) => Replay::All,
             };
-            // What fails again meanwhile is not taken again.
-            let (mut replayed, now) = (0, Timestamp::now());
-            loop {
-                let some = opened.store.replay(&id, &which, now).await.or_fail()?;
-                replayed += some;
-                if some == 0 || matches!(which, Replay::One(_)) {
-                    break;
-                }
-            }
+            let replayed = opened.admin()?.replay(&id, which).await?;
             context.answer(&serde_json::json!({ "replayed": replayed }), || {
                 format!(
                     "{} deliveries are taken anew; `sluice status {id}` shows how far that is",

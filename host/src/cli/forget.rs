@@ -18,9 +18,10 @@ pub async fn forget(
     contact: &ContactId,
 ) -> Result<()> {
     let id = &integration.id;
-    opened.store.ask_to_forget(id, contact).await.or_fail()?;
+    let admin = opened.admin()?;
+    admin.forget(id, contact).await?;
     let is_done = || async {
-        match tombstone(opened, id, contact).await? {
+        match admin.tombstone(id, contact).await? {
             Some(Tombstone { purged: true, .. }) => Ok(true),
             Some(Tombstone { failure: Some(cause), .. }) => {
                 Err(asked_for(Failure { code: cause.code, message: cause.message }))
@@ -35,8 +36,8 @@ pub async fn forget(
             return Err(asked_for(Failure::from(&error)));
         }
     }
-    let erased =
-        tombstone(opened, id, contact).await?.and_then(|tombstone| tombstone.erased).unwrap_or_default();
+    let tombstone = admin.tombstone(id, contact).await?;
+    let erased = tombstone.and_then(|tombstone| tombstone.erased).unwrap_or_default();
     if context.json {
         context.line(&serde_json::json!({ "contact": contact, "forgotten": true, "erased": erased }));
     } else {
@@ -53,10 +54,6 @@ fn asked_for(failure: Failure) -> Failure {
         failure.message
     );
     Failure { message, ..failure }
-}
-
-async fn tombstone(opened: &Opened, id: &IntegrationId, contact: &ContactId) -> Result<Option<Tombstone>> {
-    Ok(opened.store.forgotten(id, std::slice::from_ref(contact)).await.or_fail()?.remove(contact))
 }
 
 fn tell(contact: &ContactId, erased: &Erased) {
@@ -98,7 +95,7 @@ pub async fn readmit(
     id: &IntegrationId,
     contact: &ContactId,
 ) -> Result<()> {
-    let was_forgotten = opened.store.readmit(id, contact).await.or_fail()?;
+    let was_forgotten = opened.admin()?.readmit(id, contact).await?;
     context.answer(&serde_json::json!({ "contact": contact, "was-forgotten": was_forgotten }), || {
         match was_forgotten {
             true => format!(

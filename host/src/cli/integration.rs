@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use jiff::{SignedDuration, Timestamp};
 
 use super::hold::hold_or_wait;
 use super::{Context, End, Opened, OrFail, Result, output, table};
+use crate::admin::Applied;
 use crate::change::Cause;
-use crate::connector::read_component;
 use crate::error::Failure;
 use crate::integration::{Integration, IntegrationId};
 use crate::lane::Webhook;
-use crate::store::StoreError;
-use crate::sync;
+use crate::store::{Expected, StoreError};
 
 /// What can be done with integrations.
 #[derive(Debug, Subcommand)]
@@ -83,14 +81,14 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         }
         Command::Enable { integration } => {
             let id = IntegrationId(integration);
-            opened.store.set_enabled(&id, true).await.or_fail()?;
+            opened.admin()?.enable(&id, true).await?;
             context.answer(&serde_json::json!({ "enabled": id }), || {
                 format!("enabled {id}; `sluice serve` sets its webhook up, and takes what was held")
             });
         }
         Command::Disable { integration } => {
             let id = IntegrationId(integration);
-            opened.store.set_enabled(&id, false).await.or_fail()?;
+            opened.admin()?.enable(&id, false).await?;
             take_webhook_back(context, &opened, &id).await?;
             context.answer(&serde_json::json!({ "disabled": id }), || {
                 format!("disabled {id}; what still comes in is stored and held")
@@ -98,8 +96,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         }
         Command::Rotate { integration } => {
             let id = IntegrationId(integration);
-            let until = Timestamp::now().checked_add(OLD_KEY_FOR).unwrap_or(Timestamp::MAX);
-            opened.store.rotate_key(&id, until).await.or_fail()?;
+            let until = opened.admin()?.rotate_key(&id).await?;
             context.answer(&serde_json::json!({ "rotated": id, "old-until": until }), || {
                 format!(
                     "{id} has a new address; `sluice serve` gives it to the CRM, with the webhook's secret as it is now. \
@@ -128,12 +125,11 @@ async fn apply_file(context: &Context, opened: &Opened, file: &Path, may_delete:
             ),
         });
     }
-    let known = opened.store.integration(&integration.id).await.or_fail()?.is_some();
-    let integration = apply(opened, integration).await?;
+    let Applied { integration, is_new, .. } = apply(opened, integration).await?;
     if integration.sync.delete_unmatched {
         output::note(&format!("`delete-unmatched` is on: {DELETES}"));
     }
-    let verb = if known { "replaced" } else { "added" };
+    let verb = if is_new { "added" } else { "replaced" };
     context.answer(&serde_json::json!({ verb: integration.id, "connector": integration.connector }), || {
         format!(
             "{verb} {id}; `sluice doctor {id}` checks it, `sluice sync start {id}` runs it",
@@ -148,15 +144,12 @@ const DELETES: &str = "a contact that has a profile and stops matching the sync 
                        because the conditions did, has that profile deleted from APSIS One, with its consents and \
                        history";
 
-/// How long the address before a rotation is taken: the CRM may still be trying to deliver there.
-const OLD_KEY_FOR: SignedDuration = SignedDuration::from_hours(24);
-
 /// Deletes an integration, unless another process works on it, which does it then.
 async fn delete(context: &Context, opened: &Opened, id: &IntegrationId, keep_webhook: bool) -> Result<()> {
     if keep_webhook {
-        opened.store.delete_integration(id).await.or_fail()?;
+        opened.admin()?.delete(id).await?;
     } else {
-        opened.store.retire_integration(id).await.or_fail()?;
+        opened.admin()?.retire(id).await?;
         take_webhook_back(context, opened, id).await?;
         match opened.store.delete_integration(id).await {
             // The other process was quicker.
@@ -203,46 +196,16 @@ async fn take_webhook_back(context: &Context, opened: &Opened, id: &IntegrationI
     }
 }
 
-/// Reads an integration's file, takes its component into the store, and checks that it can be opened.
-pub async fn prepare(opened: &Opened, file: &Path) -> Result<Integration> {
-    check(opened, Integration::read(file).or_fail()?).await
-}
-
-async fn check(opened: &Opened, mut integration: Integration) -> Result<Integration> {
-    if !integration.connector.starts_with("sha256:") {
-        let (name, component) = read_component(Path::new(&integration.connector)).or_fail()?;
-        opened.store.put_component(&name, component).await.or_fail()?;
-        integration.connector = name;
-    }
-    let service = opened.service()?;
-    sync::check_connection(&*opened.store, service.engine(), &integration).await.or_fail()?;
-    if let Some(known) = opened.store.integration(&integration.id).await.or_fail()?
-        && !known.apsis.is_same_place(&integration.apsis)
-    {
-        return Err(Failure {
-            code: "integration-target-changed".to_owned(),
-            message: format!(
-                "{id} would write to another address, section or keyspace of APSIS One than before, and what is known of \
-                 its contacts would be wrong there. Apply it under another id, or first `sluice integration delete {id}`",
-                id = integration.id
-            ),
-        });
-    }
-    Ok(integration)
-}
-
 /// Takes the integration's component into the store, checks that it can be opened, and stores it.
-pub async fn apply(opened: &Opened, integration: Integration) -> Result<Integration> {
-    let integration = check(opened, integration).await?;
-    let service = opened.service()?;
-    for side in sync::check_rules(&*opened.store, service.engine(), &integration).await.or_fail()? {
+pub async fn apply(opened: &Opened, integration: Integration) -> Result<Applied> {
+    let applied = opened.admin()?.apply(integration, Expected::Anything).await?;
+    for side in &applied.unchecked {
         output::note(&format!(
             "the rules could not be checked against {} ({}: {}); `sluice doctor {}` does so",
-            side.side, side.why.code, side.why.message, integration.id
+            side.side, side.why.code, side.why.message, applied.integration.id
         ));
     }
-    opened.store.put_integration(&integration).await.or_fail()?;
-    Ok(integration)
+    Ok(applied)
 }
 
 async fn list(context: &Context, opened: &Opened) -> Result<()> {
@@ -315,6 +278,6 @@ impl Opened {
     /// An integration that must be there.
     pub async fn integration(&self, id: &IntegrationId) -> Result<Integration> {
         let found = self.store.integration(id).await.or_fail()?;
-        found.ok_or_else(|| Failure::from(&crate::store::StoreError::NoIntegration(id.clone())))
+        found.ok_or_else(|| Failure::from(&StoreError::NoIntegration(id.clone())))
     }
 }

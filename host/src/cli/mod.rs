@@ -13,6 +13,7 @@ mod doctor;
 mod forget;
 mod hold;
 mod integration;
+mod journal;
 mod logging;
 mod output;
 mod preview;
@@ -24,6 +25,7 @@ mod store;
 mod story;
 mod sync;
 mod table;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::access::Caller;
+use crate::admin::Admin;
 use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
 use crate::store::{PostgresStore, SqliteStore, Store, StoreError, is_postgres_url};
@@ -83,6 +87,11 @@ enum Command {
     Contact(contact::Command),
     /// Show how each integration is: its lane, gate and backlog, and what needs attention.
     Status(status::Args),
+    /// Tokens: who may do what over the API.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Show who did what on purpose, the newest first.
+    Journal(journal::Args),
     /// The store's schema.
     #[command(subcommand)]
     Store(store::Command),
@@ -190,6 +199,11 @@ impl Opened {
         self.service_at(None)
     }
 
+    /// Whoever runs this command, at work on the store.
+    fn admin(&self) -> Result<Admin> {
+        Ok(Admin::new(self.service()?, Caller::local()))
+    }
+
     /// A service that CRMs reach under this address.
     fn service_at(&self, public_url: Option<String>) -> Result<Service> {
         Service::new(self.data.clone(), self.store.clone(), public_url).or_fail()
@@ -279,6 +293,8 @@ async fn run(cli: Cli) -> Result<End> {
         Command::Deliveries(command) => deliveries::run(&context, command).await,
         Command::Contact(command) => contact::run(&context, command).await,
         Command::Status(args) => status::run(&context, args).await,
+        Command::Token(command) => token::run(&context, command).await,
+        Command::Journal(args) => journal::run(&context, args).await,
         Command::Store(command) => store::run(&context, command).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         // Answered before the runtime was started.

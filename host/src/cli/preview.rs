@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::sync::{finish, follow};
-use super::{Context, End, Opened, OrFail, Result, integration, output};
+use super::{Context, End, Opened, OrFail, Result, output};
 use crate::contact::ContactId;
 use crate::difference::Difference;
-use crate::integration::IntegrationId;
+use crate::integration::{Integration, IntegrationId};
 use crate::profile::ConsentType;
 use crate::run::{Run, RunContact, RunOrder, Source};
-use crate::store::StoreError;
 
 /// Contacts that are taken from the store at once.
 const TAKE: u32 = 500;
@@ -57,20 +56,12 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
     let opened = Opened::new(context).await?;
     match command {
         Command::Preview { file, forced, read, limit } => {
-            let trial = Box::new(integration::prepare(&opened, &file).await?);
-            let id = trial.id.clone();
-            let own = opened.integration(&id).await?;
-            let same = own.connector == trial.connector && own.settings == trial.settings;
-            let source = if same && !read { Source::Known } else { Source::Crm };
-            let order = RunOrder::DryRun { forced, source, trial: Some(trial) };
-            let run = match opened.store.accept_run(&id, order.clone()).await {
-                Err(StoreError::KnownNotEnough { why, .. }) => {
-                    context.tell(&format!("The CRM is read, since what is known is not enough: {why}"));
-                    opened.store.accept_run(&id, reading_crm(order)).await
-                }
-                accepted => accepted,
-            };
-            go_through(context, &opened, &run.or_fail()?, limit).await
+            let trial = Integration::read(&file).or_fail()?;
+            let (run, why) = opened.admin()?.preview(trial, forced, read).await?;
+            if let Some(why) = why {
+                context.tell(&format!("The CRM is read, since what is known is not enough: {why}"));
+            }
+            go_through(context, &opened, &run, limit).await
         }
         Command::Differences { integration, run, limit } => {
             let id = opened.integration(&IntegrationId(integration)).await?.id;
@@ -89,18 +80,9 @@ pub async fn dry_run(
     forced: bool,
     source: Source,
 ) -> Result<End> {
-    opened.integration(id).await?;
     let order = RunOrder::DryRun { forced, source, trial: None };
-    let run = opened.store.accept_run(id, order).await.or_fail()?;
+    let run = opened.admin()?.start_run(id, order).await?;
     go_through(context, opened, &run, None).await
-}
-
-/// The same dry run, reading the CRM.
-fn reading_crm(order: RunOrder) -> RunOrder {
-    match order {
-        RunOrder::DryRun { forced, trial, .. } => RunOrder::DryRun { forced, source: Source::Crm, trial },
-        other => other,
-    }
 }
 
 async fn go_through(context: &Context, opened: &Opened, run: &Run, limit: Option<u32>) -> Result<End> {

@@ -42,9 +42,7 @@ impl Serving {
         }
         let service = opened.service_at(public_url)?;
         let (stop, host) = (CancellationToken::new(), HostId::fresh());
-        let engine = service.engine().clone();
-        let answering =
-            tokio::spawn(server.run(Arc::clone(&opened.store), engine, host.clone(), stop.clone()));
+        let answering = tokio::spawn(server.run(service.clone(), host.clone(), stop.clone()));
         let working = tokio::spawn({
             let (opened, host, stop) = (Arc::clone(opened), host.clone(), stop.clone());
             async move {

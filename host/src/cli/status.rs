@@ -4,7 +4,7 @@ use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 
 use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::integration::IntegrationId;
-use crate::lane::{LaneStatus, PauseKind};
+use crate::lane::{Health, LaneStatus};
 use crate::need::Need;
 
 /// What the command is given.
@@ -42,17 +42,15 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
 
 /// An integration's health in a few words.
 fn health(status: &LaneStatus) -> String {
-    if !status.enabled {
-        return "disabled".to_owned();
-    }
-    match &status.pause {
-        Some(pause) if pause.kind == PauseKind::NeedsAttention => {
-            format!("needs attention ({})", pause.cause.code)
-        }
-        Some(pause) => format!("waits for a remote ({})", pause.cause.code),
-        None if status.gate_closed_by.is_some() => "a run is active".to_owned(),
-        None if status.dead > 0 => "works; dead letters need attention".to_owned(),
-        None => "works".to_owned(),
+    let why = status.pause.as_ref().map_or_else(String::new, |pause| format!(" ({})", pause.cause.code));
+    match status.health() {
+        Health::Disabled => "disabled".to_owned(),
+        Health::NeedsAttention => format!("needs attention{why}"),
+        Health::Held => format!("waits for approval{why}"),
+        Health::Waiting => format!("waits for a remote{why}"),
+        Health::Running => "a run is active".to_owned(),
+        Health::DeadLetters => "works; dead letters need attention".to_owned(),
+        Health::Works => "works".to_owned(),
     }
 }
 

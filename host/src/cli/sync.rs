@@ -15,7 +15,6 @@ use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::need::Need;
 use crate::run::{Outcome, Phase, Run, RunId, RunKind, RunOrder, Source};
-use crate::store::StoreError;
 
 /// How many contacts are taken from the store at once, when they are listed.
 const TAKE: u32 = 500;
@@ -113,7 +112,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         }
         Command::Cancel { integration } => {
             let run = active(&opened, &IntegrationId(integration)).await?;
-            opened.store.request_cancel(run.id).await.or_fail()?;
+            opened.admin()?.cancel_run(&run.integration, run.id).await?;
             let run = follow(context, &opened, &run, false).await?;
             // That it is cancelled is what was asked for.
             finish(context, &opened, &run).await.map(|_| End::Success)
@@ -121,7 +120,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         Command::Show { integration, run, outcome, limit } => {
             let integration = IntegrationId(integration);
             let run = match run {
-                Some(number) => one(&opened, &integration, RunId(number)).await?,
+                Some(number) => opened.admin()?.run_of(&integration, RunId(number)).await?,
                 None => last(&opened, &integration).await?,
             };
             let few = !context.json && std::io::stdout().is_terminal();
@@ -154,8 +153,7 @@ async fn start(
     forced: bool,
     source: Source,
 ) -> Result<End> {
-    opened.integration(integration).await?;
-    let run = opened.store.accept_run(integration, RunOrder::FullSync { forced, source }).await.or_fail()?;
+    let run = opened.admin()?.start_run(integration, RunOrder::FullSync { forced, source }).await?;
     tell_needs(context, opened, &run).await?;
     let run = follow(context, opened, &run, true).await?;
     finish(context, opened, &run).await
@@ -191,13 +189,7 @@ async fn held(context: &Context, opened: &Opened, integration: &IntegrationId) -
 
 async fn approve(context: &Context, opened: &Opened, integration: &IntegrationId) -> Result<End> {
     let id = opened.integration(integration).await?.id;
-    let approved = opened.store.approve(&id).await.or_fail()?;
-    if approved.is_empty() {
-        return Err(Failure {
-            code: "nothing-held".to_owned(),
-            message: format!("nothing of {id} waits for approval; `sluice status` shows how it is"),
-        });
-    }
+    let approved = opened.admin()?.approve(&id).await?;
     for held in &approved {
         context.answer(held, || format!("Approved: {held}"));
     }
@@ -418,7 +410,7 @@ async fn last(opened: &Opened, integration: &IntegrationId) -> Result<Run> {
 /// A dry run by its number, or the last one.
 pub async fn dry_run_of(opened: &Opened, integration: &IntegrationId, run: Option<i64>) -> Result<Run> {
     if let Some(number) = run {
-        return one(opened, integration, RunId(number)).await;
+        return opened.admin()?.run_of(integration, RunId(number)).await;
     }
     let runs = opened.store.runs(integration, LISTED).await.or_fail()?;
     runs.into_iter().find(|run| run.kind == RunKind::DryRun).ok_or_else(|| Failure {
@@ -431,16 +423,6 @@ pub async fn dry_run_of(opened: &Opened, integration: &IntegrationId, run: Optio
 
 fn none_yet(integration: &IntegrationId) -> String {
     format!("{integration} has had no full sync yet; `sluice sync start {integration}` starts one")
-}
-
-/// A run by its number, if it is the integration's.
-async fn one(opened: &Opened, integration: &IntegrationId, id: RunId) -> Result<Run> {
-    opened.integration(integration).await?;
-    let run = opened.store.run(id).await.or_fail()?;
-    if run.integration != *integration {
-        return Err(Failure::from(&StoreError::NoRun(id)));
-    }
-    Ok(run)
 }
 
 async fn active(opened: &Opened, integration: &IntegrationId) -> Result<Run> {

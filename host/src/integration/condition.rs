@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A sync condition. All of an integration's conditions must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,8 +131,17 @@ impl fmt::Display for Comparison {
     }
 }
 
+/// The API's description of a row is that of its keys.
+impl PartialSchema for ConditionRow {
+    fn schema() -> RefOr<Schema> {
+        Keys::schema()
+    }
+}
+
+impl ToSchema for ConditionRow {}
+
 /// The keys of a row, as they are written.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Keys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,8 +167,10 @@ struct Keys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at_most: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
     any: Option<Vec<ConditionRow>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(no_recursion)]
     all: Option<Vec<ConditionRow>>,
 }
 

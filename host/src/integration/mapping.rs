@@ -1,11 +1,12 @@
 //! Field and consent mappings as an integration's file has them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::contact::Channel;
 
 /// What an attribute takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AttributeKind {
     /// Text of at most 1,000 characters.
@@ -40,7 +41,7 @@ impl AttributeKind {
 }
 
 /// What becomes of a contact with a value that the attribute cannot take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnInvalid {
     /// The contact is rejected, with the reason.
@@ -51,7 +52,7 @@ pub enum OnInvalid {
 }
 
 /// What becomes of a contact with a text that is longer than APSIS One takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnTooLong {
     /// The contact is rejected, with the reason.
@@ -63,7 +64,7 @@ pub enum OnTooLong {
 }
 
 /// What of an option becomes text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Show {
     /// What people see.
@@ -74,7 +75,7 @@ pub enum Show {
 }
 
 /// A field mapping: one CRM field to one APSIS One attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct FieldRow {
     /// The CRM field.
@@ -136,7 +137,7 @@ pub struct Conversion {
 }
 
 /// A consent mapping: one CRM consent, or one yes/no field, to one subscription on one channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ConsentRow {
     /// The CRM's consent type, as the connector's `list-consents` names it. This or `field`.

@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use thiserror::Error;
 
@@ -32,7 +33,7 @@ pub use real_time::{NewContacts, OnDelete, RealTime};
 pub use story::StorySettings;
 
 /// An integration's id: lower-case letters, digits and hyphens, at most 64.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct IntegrationId(pub String);
 
@@ -53,7 +54,7 @@ pub enum SecretRef {
 }
 
 /// What the operator lets the connector reach.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Grant {
     /// Origins: `https://acme.lime-crm.com`, scheme, host and port.
@@ -65,7 +66,7 @@ pub struct Grant {
 }
 
 /// The APSIS One side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ApsisSettings {
     /// Base URL: `https://api.apsis.one`, or `https://api-apac.apsis.one`.
@@ -92,7 +93,7 @@ pub struct ApsisSettings {
 }
 
 /// What becomes of a profile that another source (a form, a shop) has made for the address of a contact.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SameAddress {
     /// It stays as it is, beside the contact's.
@@ -125,7 +126,7 @@ fn crm_keyspace() -> String {
 }
 
 /// How full syncs are done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SyncSettings {
     /// Contacts asked for in one page.
@@ -145,7 +146,7 @@ impl Default for SyncSettings {
 }
 
 /// One customer's connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Integration {
     /// Its id.

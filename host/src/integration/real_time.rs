@@ -2,9 +2,10 @@
 
 use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// When a contact that has no profile gets one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NewContacts {
     /// Once a day, at a set local time.
@@ -15,7 +16,7 @@ pub enum NewContacts {
 }
 
 /// What becomes of the profile of a contact that the CRM has deleted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnDelete {
     /// It is deleted, from every section of the account.
@@ -26,13 +27,14 @@ pub enum OnDelete {
 }
 
 /// How what the CRM sends is taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RealTime {
     /// When new contacts get their profiles.
     pub new_contacts: NewContacts,
     /// When the daily run is due, in the integration's time zone.
     #[serde(with = "clock")]
+    #[schema(value_type = String, example = "04:30")]
     pub daily_at: Time,
     /// What becomes of the profiles of deleted contacts.
     pub on_delete: OnDelete,

@@ -1,9 +1,10 @@
 //! How long it is known why: `[story]` of an integration's file.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How long it is known why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct StorySettings {
     /// How long it is kept what a contact looked like when it was last read, and what was done for it, days.

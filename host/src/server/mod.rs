@@ -5,6 +5,7 @@
 //! says is for the lane to find out.
 
 mod answer;
+pub mod api;
 mod deliveries;
 mod health;
 mod intake;
@@ -19,10 +20,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::deliveries::Doorman;
-use crate::connector::Engine;
 use crate::error::ErrorCode;
 use crate::hosting::HostId;
-use crate::store::Store;
+use crate::sync::Service;
 
 /// Why the server cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +62,9 @@ impl Server {
     }
 
     /// Answers until it is stopped; what is being answered then is answered.
-    pub async fn run(self, store: Arc<dyn Store>, engine: Engine, host: HostId, stop: CancellationToken) {
-        let doorman = Doorman::new(store, engine, host, &stop);
-        listener::serve(self.listener, deliveries::router(doorman), stop).await;
+    pub async fn run(self, service: Service, host: HostId, stop: CancellationToken) {
+        let doorman = Doorman::new(Arc::clone(service.store()), service.engine().clone(), host, &stop);
+        let router = deliveries::router(doorman).merge(api::router(service)).fallback(api::no_route);
+        listener::serve(self.listener, router, stop).await;
     }
 }

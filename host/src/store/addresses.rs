@@ -12,15 +12,25 @@ use crate::integration::IntegrationId;
 use crate::profile::KnownConsent;
 use crate::run::RunId;
 
+/// Who hears what contacts say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearer {
+    /// A run, during which the rules stay as they are.
+    Run(RunId),
+    /// The lane, by the rules of this revision of the integration, if one is given. Refused with
+    /// [`StoreError::Changed`] if it has another one now: they would say something else.
+    Lane(Option<i64>),
+}
+
 /// Addresses: who has which and what each says of it, and those that are being changed.
 #[async_trait]
 pub trait AddressStore: Send + Sync {
-    /// Stores what contacts say, and gives what counts for each. Without a run it is the lane that hears: others with
-    /// a profile who share an address, and for whom something changes by it, are to be looked at again.
+    /// Stores what contacts say, and gives what counts for each. Where the lane hears it, others with a profile who
+    /// share an address, and for whom something changes by it, are to be looked at again.
     async fn hear(
         &self,
         fence: &Fence,
-        run: Option<RunId>,
+        by: Hearer,
         holdings: Vec<Holding>,
     ) -> Result<HashMap<ContactId, Voices>, StoreError>;
 

@@ -9,6 +9,17 @@ use crate::integration::{Integration, IntegrationId};
 use crate::lane::{Standing, Webhook};
 use crate::need::{Need, NewNeed};
 
+/// What whoever changes an integration believes it to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever it is.
+    Anything,
+    /// Not there.
+    Absent,
+    /// Of this revision.
+    Revision(i64),
+}
+
 /// Integrations, with what is set beside their definitions, and the components of their connectors.
 #[async_trait]
 pub trait IntegrationStore: Send + Sync {
@@ -16,6 +27,13 @@ pub trait IntegrationStore: Send + Sync {
     /// that. Refused while a run is active, which may
     /// be gone on with after a crash and must then find what it began with.
     async fn put_integration(&self, integration: &Integration) -> Result<(), StoreError>;
+
+    /// As `put_integration`, if it is still as whoever changes it believes; its revision then.
+    async fn put_integration_at(
+        &self,
+        integration: &Integration,
+        expected: Expected,
+    ) -> Result<i64, StoreError>;
 
     /// One integration; none if there is none of this id.
     async fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError>;
@@ -56,6 +74,9 @@ pub trait IntegrationStore: Send + Sync {
 
     /// Keeps a connector's component under its name.
     async fn put_component(&self, name: &str, component: Vec<u8>) -> Result<(), StoreError>;
+
+    /// The names of all components.
+    async fn component_names(&self) -> Result<Vec<String>, StoreError>;
 
     /// A connector's component; none if there is none of this name.
     async fn component(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;

@@ -6,6 +6,7 @@
 //! else, written once (`sql`) for two engines: SQLite (`sqlite`), embedded, and PostgreSQL (`postgres`), which
 //! several hosts may share. It decides nothing: what a state means is for `sync` to say.
 
+mod access;
 mod addresses;
 mod audits;
 mod fault;
@@ -18,6 +19,7 @@ mod sql;
 mod sqlite;
 mod stories;
 
+use crate::access::TokenId;
 use crate::change::DeliveryNumber;
 use crate::contact::{Contact, ContactId, Cursor, Discard};
 use crate::difference::AttributeChange;
@@ -26,10 +28,11 @@ use crate::integration::IntegrationId;
 use crate::profile::KnownConsent;
 use crate::run::{Decided, Phase, RunId};
 
-pub use addresses::AddressStore;
+pub use access::{AccessStore, KeptAnswer, Repeatable, Repetition};
+pub use addresses::{AddressStore, Hearer};
 pub use audits::{AuditStore, Doubt, Judged};
 pub use hosts::HostStore;
-pub use integrations::IntegrationStore;
+pub use integrations::{Expected, IntegrationStore};
 pub use postgres::{PostgresStore, is_postgres_url};
 pub use queue::QueueStore;
 pub use runs::RunStore;
@@ -108,6 +111,20 @@ pub enum StoreError {
     /// There is no such integration.
     #[error("there is no integration {0}; `sluice integration list` names those there are")]
     NoIntegration(IntegrationId),
+    /// It is not as whoever wants to change it believes.
+    #[error(
+        "{integration} was changed by somebody else meanwhile (its revision is {revision} now); look at it as it is, and \
+         make the change again"
+    )]
+    Changed {
+        /// Which.
+        integration: IntegrationId,
+        /// Its revision now; 0: there is none.
+        revision: i64,
+    },
+    /// There is no such token.
+    #[error("there is no token {0}; `sluice token list` names those there are")]
+    NoToken(TokenId),
     /// There is no such run.
     #[error("there is no run {0}; `sluice sync list` names those there are")]
     NoRun(RunId),
@@ -158,6 +175,8 @@ impl ErrorCode for StoreError {
             Self::DeliveryOpen(_) => "delivery-open",
             Self::DeliveryEmptied(_) => "delivery-emptied",
             Self::NoIntegration(_) => "integration-unknown",
+            Self::Changed { .. } => "integration-changed",
+            Self::NoToken(_) => "token-none",
             Self::NoRun(_) => "run-unknown",
             Self::RunActive { .. } => "run-active",
             Self::KnownNotEnough { .. } => "known-not-enough",
@@ -228,11 +247,19 @@ pub struct Newcomer {
 /// [`StoreError::RunEnded`]. Moments are kept to the microsecond. A call whose future is dropped may have
 /// taken effect.
 pub trait Store:
-    IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore
+    AccessStore + IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore
 {
 }
 
-impl<T: IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore> Store
-    for T
+impl<
+    T: AccessStore
+        + IntegrationStore
+        + HostStore
+        + QueueStore
+        + RunStore
+        + AddressStore
+        + AuditStore
+        + StoryStore,
+> Store for T
 {
 }

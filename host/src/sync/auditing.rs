@@ -84,7 +84,7 @@ pub async fn audit(
     line: &Line,
     id: &IntegrationId,
     order: AuditOrder,
-    each: &mut (dyn FnMut(Difference) + Send),
+    each: &mut (dyn FnMut(Difference) + Send + Sync),
 ) -> Result<Audited, SyncError> {
     let newest = newest_run(&*store, id).await?;
     let audited = Audited {
@@ -139,7 +139,7 @@ struct Audit<'a> {
     /// Before APSIS One was asked: what was learnt later may not be in its answer.
     began: Timestamp,
     audited: Audited,
-    each: &'a mut (dyn FnMut(Difference) + Send),
+    each: &'a mut (dyn FnMut(Difference) + Send + Sync),
 }
 
 impl Audit<'_> {

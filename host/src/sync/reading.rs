@@ -19,7 +19,7 @@ use super::work::Work;
 use crate::connector::NextStep;
 use crate::contact::{Contact, ContactId, Cursor, Page};
 use crate::run::{Decided, Run};
-use crate::store::PageCommit;
+use crate::store::{Hearer, PageCommit};
 
 /// How often the CRM may say that a cursor is too old before the run gives up.
 const RESTARTS: u32 = 3;
@@ -128,7 +128,7 @@ pub async fn decide_page(work: &Work, run: &Run, page: Page) -> Result<PageCommi
         Some(tombstone) => refusals_under_mark(rules, contact, tombstone),
     });
     let said = said.collect();
-    let heard = work.store.hear(&work.fence, Some(run.id), said).await?;
+    let heard = work.store.hear(&work.fence, Hearer::Run(run.id), said).await?;
     let today = work.line.today();
     let decide = |contact: Contact| {
         if let Some(tombstone) = forgotten.get(&contact.id) {

@@ -58,7 +58,7 @@ pub async fn execute(
         if let Some(need) = line.paused_need().filter(|_| run.kind != RunKind::DryRun) {
             store.put_need(&hold.fence, &need).await?;
         }
-        let work = Work { store: Arc::clone(&store), fence: hold.fence.clone(), line };
+        let work = Work { store: Arc::clone(&store), fence: hold.fence.clone(), line, revision: None };
         go_through(&work, run, &cancelled).await
     };
     let end = tokio::select! {

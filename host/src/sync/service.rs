@@ -120,7 +120,7 @@ impl Service {
         &self,
         id: &IntegrationId,
         order: AuditOrder,
-        each: &mut (dyn FnMut(Difference) + Send),
+        each: &mut (dyn FnMut(Difference) + Send + Sync),
     ) -> Result<Audited, SyncError> {
         let integration = self.store().integration(id).await?;
         let integration = integration.ok_or_else(|| StoreError::NoIntegration(id.clone()))?;

@@ -15,7 +15,7 @@ use crate::contact::{Channel, Contact, ContactId};
 use crate::profile::{Answer, WantedConsent};
 use crate::rules::Rules;
 use crate::run::{Decided, Outcome, Run, RunKind, Source};
-use crate::store::PageCommit;
+use crate::store::{Hearer, PageCommit};
 use crate::story::{Tombstone, mark};
 
 /// Contacts looked at in one go.
@@ -104,7 +104,8 @@ pub async fn settle(work: &Work, run: &Run) -> Result<(), SyncError> {
         let sharing = store.sharing(run.id, after.as_ref(), TAKE).await?;
         let Some(last) = sharing.last() else { return Ok(()) };
         after = Some(last.clone());
-        let heard = store.hear(fence, Some(run.id), sharing.iter().flat_map(nothing_new).collect()).await?;
+        let heard =
+            store.hear(fence, Hearer::Run(run.id), sharing.iter().flat_map(nothing_new).collect()).await?;
         let decided = again(work, run, &sharing, &heard).await?;
         if !decided.is_empty() {
             let page = PageCommit { decided, discarded: Vec::new(), next: None, total: None };

@@ -248,6 +248,7 @@ impl Worker {
             store: Arc::clone(self.service.store()),
             fence: self.hold.fence.clone(),
             line: Arc::new(line),
+            revision: Some(standing.revision),
         };
         self.line = Some((standing.revision, work.clone()));
         Ok(work)

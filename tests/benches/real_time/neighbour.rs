@@ -46,7 +46,7 @@ pub async fn measure() {
         }
         let status = installation.rig.run(&["status", "dead"]).await.last().clone();
         let waiting =
-            status["deliveries_waiting"].as_u64().unwrap() + status["contacts_waiting"].as_u64().unwrap();
+            status["deliveries-waiting"].as_u64().unwrap() + status["contacts-waiting"].as_u64().unwrap();
         assert!(waiting >= WAITING, "they still wait: {status}");
         drop(dead);
         let (alone, beside) = (Rounds::of(alone), Rounds::of(beside));

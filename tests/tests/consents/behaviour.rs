@@ -249,8 +249,8 @@ async fn b19_what_comes_during_a_full_sync_is_processed_after_it() {
     let new = scene.person("New", "");
     scene.live.sandbox.webhooks_idle().await;
     let status = scene.live.status().await;
-    assert!(status["gate_closed_by"].is_number(), "the full sync goes on: {status}");
-    assert!(status["deliveries_waiting"].as_u64() >= Some(4), "they are taken, and wait: {status}");
+    assert!(status["gate-closed-by"].is_number(), "the full sync goes on: {status}");
+    assert!(status["deliveries-waiting"].as_u64() >= Some(4), "they are taken, and wait: {status}");
     assert_eq!(scene.live.sandbox.profiles(), before, "nothing of it is written meanwhile");
     scene.live.sandbox.clear_faults();
     assert_eq!(ended(run).await.last()["phase"], "completed");

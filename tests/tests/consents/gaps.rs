@@ -11,9 +11,8 @@ pub const COMES_BACK_WHEN_THE_REFUSAL_GOES: bool = true;
 /// though the yes to the other one is older than the refusal. (The older of the two counts as the answer's date.)
 pub const COMES_BACK_WHEN_THE_OTHER_ROW_DOES: bool = false;
 
-/// New rules hold for every contact that is read after they were applied. (A lane that is at work goes on with the rules
-/// that it began with, for five seconds at most.)
-pub const NEW_RULES_HOLD_AT_ONCE: bool = false;
+/// New rules hold for every contact that is read after they were applied.
+pub const NEW_RULES_HOLD_AT_ONCE: bool = true;
 
 /// Who unsubscribes in APSIS One unsubscribes the address: another contact's older yes does not opt it in.
 pub const UNSUBSCRIBING_IS_THE_ADDRESSES: bool = false;

@@ -79,10 +79,10 @@ async fn work(data: PathBuf, port: u16, engine: Engine, told: oneshot::Sender<(A
     let host = HostId::fresh();
     let url = format!("http://{}", server.address);
     let holdings = Holdings::new(Arc::clone(&store), host.clone(), Terms::Alone(lock));
-    let service = Service::with_engine(data, Arc::clone(&store), engine.clone(), Some(url));
+    let service = Service::with_engine(data, Arc::clone(&store), engine, Some(url));
     let stop = CancellationToken::new();
     assert!(told.send((Arc::clone(&store), server.address)).is_ok(), "whoever starts it waits");
-    tokio::join!(server.run(store, engine, host, stop.clone()), service.serve(holdings, stop));
+    tokio::join!(server.run(service.clone(), host, stop.clone()), service.serve(holdings, stop));
 }
 
 async fn listen(port: u16) -> Server {

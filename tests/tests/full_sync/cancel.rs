@@ -76,7 +76,7 @@ async fn cancel(rig: &Rig, phase: &str, is_time: impl Fn(&Rig) -> bool) -> Value
     assert_eq!(cancelled.code(), 0, "{}", cancelled.log);
     let run = cancelled.last();
     assert_eq!(run["phase"], "cancelled", "{run}");
-    let at: Timestamp = run["ended_at"].as_str().expect("it has ended").parse().expect("a timestamp");
+    let at: Timestamp = run["ended-at"].as_str().expect("it has ended").parse().expect("a timestamp");
     let took = at.duration_since(asked);
     println!("cancelled while {phase}: {} ms, {}", took.as_millis(), run["counters"]);
     assert!(took < WITHIN, "it took {took:?}");

@@ -54,7 +54,7 @@ async fn held(on: On) {
     assert!(outs(&live) <= 5, "{}", outs(&live));
     let status = live.status().await;
     assert!(
-        status["contacts-waiting"].as_u64().or(status["contacts_waiting"].as_u64()) > Some(0),
+        status["contacts-waiting"].as_u64().or(status["contacts-waiting"].as_u64()) > Some(0),
         "{status}"
     );
 

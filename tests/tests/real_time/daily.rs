@@ -47,7 +47,7 @@ async fn who_is_new_gets_a_profile(on: On) {
     live.serve().await;
     let runs = eventually("the daily run has ended", async || {
         let runs = live.run(&["sync", "list", ACME]).await.lines;
-        (runs[0]["kind"] == "daily" && !runs[0]["ended_at"].is_null()).then_some(runs)
+        (runs[0]["kind"] == "daily" && !runs[0]["ended-at"].is_null()).then_some(runs)
     })
     .await;
     let daily = &runs[0];

@@ -24,7 +24,7 @@ async fn the_profile_goes_and_comes_back_with_a_restore() {
     assert_eq!(live.sandbox.profile(&person.to_string()), None);
     live.assert_equal();
     let story = live.run(&["contact", "show", ACME, &person.to_string()]).await;
-    assert!(story.last()["ledger"]["deleted_at"].is_string(), "{}", story.last());
+    assert!(story.last()["ledger"]["deleted-at"].is_string(), "{}", story.last());
     // A full sync does not bring it back.
     assert_eq!(live.sync().await.last()["phase"], "completed");
     assert_eq!(live.sandbox.profile(&person.to_string()), None);

@@ -110,7 +110,7 @@ async fn a_disabled_integration_takes_deliveries_and_holds_them() {
     assert_eq!(pushy.status().await["webhook"]["standing"], serde_json::Value::Null);
     assert_eq!(pushy.push("2", &json!([there("p1", "2026-03-01T13:00:00Z", "Visby")])).await, 202);
     let status = pushy.status().await;
-    assert_eq!((&status["enabled"], &status["deliveries_waiting"]), (&json!(false), &json!(1)));
+    assert_eq!((&status["enabled"], &status["deliveries-waiting"]), (&json!(false), &json!(1)));
     assert_eq!(pushy.city("p1").as_deref(), Some("Lund"));
     assert_eq!(pushy.live.run(&["integration", "enable", PUSHY]).await.code(), 0);
     pushy.until_quiet().await;

@@ -47,7 +47,7 @@ async fn both_sides_end_equal(on: On) {
         editor.edit(&live.sandbox, 20).unwrap();
         during += 20;
     }
-    let gate = live.status().await["gate_closed_by"].clone();
+    let gate = live.status().await["gate-closed-by"].clone();
     assert!(gate.is_number(), "all of them were made while the run was active");
     let run = ended(run).await;
     assert_eq!(run.last()["phase"], "completed", "{}", run.log);

@@ -107,8 +107,8 @@ async fn hold_until(on: On, end: End, killed: Option<&str>) {
     let edited = edit_those_that_were_read(&live);
     live.sandbox.webhooks_idle().await;
     let status = live.status().await;
-    assert_eq!(status["gate_closed_by"], run(&live).await["id"], "{status}");
-    assert_eq!(status["deliveries_waiting"].as_u64(), Some(edited.len() as u64), "{status}");
+    assert_eq!(status["gate-closed-by"], run(&live).await["id"], "{status}");
+    assert_eq!(status["deliveries-waiting"].as_u64(), Some(edited.len() as u64), "{status}");
 
     // Who asked for the run only watches, and would go on with it.
     started.signal("KILL");
@@ -127,7 +127,7 @@ async fn hold_until(on: On, end: End, killed: Option<&str>) {
         End::Cancelled => {
             cancel = Some(live.spawn(&["sync", "cancel", ACME]));
             eventually("it is to be cancelled", async || {
-                (run(&live).await["cancel_requested"] == true).then_some(())
+                (run(&live).await["cancel-requested"] == true).then_some(())
             })
             .await;
         }
@@ -143,7 +143,7 @@ async fn hold_until(on: On, end: End, killed: Option<&str>) {
     }
     let run = eventually("the run has ended", async || {
         let run = run(&live).await;
-        (!run["ended_at"].is_null()).then_some(run)
+        (!run["ended-at"].is_null()).then_some(run)
     })
     .await;
     if let Some(cancel) = cancel {
@@ -203,7 +203,7 @@ fn edit_those_that_were_read(live: &Live) -> Vec<u64> {
 /// No write for any of them while the run was active, and all of them in order afterwards.
 fn assert_held(live: &Live, run: &Value, edited: &[u64], last: u64) {
     let moment = |name: &str| run[name].as_str().unwrap().parse::<Timestamp>().unwrap();
-    let (accepted, over) = (moment("accepted_at"), moment("ended_at"));
+    let (accepted, over) = (moment("accepted-at"), moment("ended-at"));
     let persons: HashMap<u64, u64> = edited
         .iter()
         .chain([&last])

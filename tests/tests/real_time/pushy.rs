@@ -65,7 +65,7 @@ impl Pushy {
     pub async fn until_quiet(&self) {
         eventually("everything has its outcome", async || {
             let status = self.status().await;
-            let waiting = (status["deliveries_waiting"].as_u64(), status["contacts_waiting"].as_u64());
+            let waiting = (status["deliveries-waiting"].as_u64(), status["contacts-waiting"].as_u64());
             (waiting == (Some(0), Some(0))).then_some(())
         })
         .await;
@@ -79,7 +79,7 @@ impl Pushy {
         self.live.serve().await;
         eventually("the daily run has ended", async || {
             let runs = self.live.run(&["sync", "list", PUSHY]).await.lines;
-            let ended = |run: &Value| run["kind"] == "daily" && !run["ended_at"].is_null();
+            let ended = |run: &Value| run["kind"] == "daily" && !run["ended-at"].is_null();
             runs.first().is_some_and(ended).then_some(runs)
         })
         .await

@@ -6,7 +6,7 @@ use sluice::address::{AddressDigest, Holding, Says, Voices};
 use sluice::contact::Channel;
 use sluice::profile::{Answer, ConsentType, KnownConsent, TopicId, WantedConsent};
 use sluice::run::Outcome;
-use sluice::store::{RunEnd, Store};
+use sluice::store::{Hearer, RunEnd, Store};
 
 use crate::sample::*;
 
@@ -42,7 +42,7 @@ async fn refused(store: &dyn Store, run: &HeldRun, contact: &str) -> Vec<String>
 
 pub async fn what_one_refuses_counts_for_all_who_have_the_address(store: &dyn Store) {
     let run = new_run(store, "a").await;
-    let hear = async |holdings| drop(store.hear(&run.fence, None, holdings).await.unwrap());
+    let hear = async |holdings| drop(store.hear(&run.fence, Hearer::Lane(None), holdings).await.unwrap());
     hear(state("1", "46701", vec![no("news"), yes("offers")])).await;
     hear(state("2", "46701", vec![yes("news"), yes("offers")])).await;
     hear(state("3", "46702", vec![yes("news"), yes("offers")])).await;
@@ -58,7 +58,7 @@ pub async fn what_one_refuses_counts_for_all_who_have_the_address(store: &dyn St
 
 pub async fn who_was_not_asked_is_not_known_not_to_refuse(store: &dyn Store) {
     let run = new_run(store, "a").await;
-    let hear = async |holdings| drop(store.hear(&run.fence, None, holdings).await.unwrap());
+    let hear = async |holdings| drop(store.hear(&run.fence, Hearer::Lane(None), holdings).await.unwrap());
     hear(state("1", "46701", vec![yes("news")])).await;
     // A mapping is new since.
     hear(state("2", "46701", vec![yes("news"), yes("offers")])).await;
@@ -74,8 +74,14 @@ pub async fn who_was_not_asked_is_not_known_not_to_refuse(store: &dyn Store) {
 
 pub async fn a_refusal_stays_when_whoever_made_it_is_forgotten(store: &dyn Store) {
     let run = new_run(store, "a").await;
-    store.hear(&run.fence, None, state("1", "46701", vec![no("news"), yes("offers")])).await.unwrap();
-    store.hear(&run.fence, None, state("2", "46701", vec![yes("news"), yes("offers")])).await.unwrap();
+    store
+        .hear(&run.fence, Hearer::Lane(None), state("1", "46701", vec![no("news"), yes("offers")]))
+        .await
+        .unwrap();
+    store
+        .hear(&run.fence, Hearer::Lane(None), state("2", "46701", vec![yes("news"), yes("offers")]))
+        .await
+        .unwrap();
     store.commit_page(&run.fence, run.id, page(vec![write("1")], None)).await.unwrap();
     store.settle(&run.fence, run.id, vec![ended("1", Outcome::Created)]).await.unwrap();
     store.end_run(&run.fence, run.id, RunEnd::Completed).await.unwrap();

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod access;
 mod addresses;
 mod attempts;
 mod audits;
@@ -48,6 +49,11 @@ macro_rules! on_both {
 }
 
 on_both!(
+    access:
+    tokens_are_kept_used_and_revoked,
+    the_journal_has_what_was_begun_and_how_it_ended,
+    an_answer_is_given_again_for_a_day,
+    an_integration_is_changed_only_as_it_was_seen;
     attempts:
     an_interrupted_write_is_remembered_until_the_next_one,
     what_was_refused_may_have_been_written_in_part,

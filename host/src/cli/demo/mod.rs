@@ -91,7 +91,7 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
 
     let context = Context { data: directory.join("data"), store: None, json: context.json };
     let opened = Arc::new(Opened::new(&context).await?);
-    let integration = apply(&opened, integration(&sandbox, directory, &args.connector)?).await?;
+    let integration = apply(&opened, integration(&sandbox, directory, &args.connector)?).await?.integration;
     context.tell(&format!(
         "Integration {}, as host/demo/acme-lime.toml has it: {} field mappings, {} consent mappings; only contacts \
          for whom {}; who is new gets a profile at once",

@@ -11,27 +11,38 @@ use crate::integration::{Integration, IntegrationId, needs_full_sync};
 use crate::lane::Standing;
 use crate::need::{NeedCode, NewNeed};
 use crate::run::RunId;
-use crate::store::StoreError;
 use crate::store::fault::Fault;
+use crate::store::{Expected, StoreError};
 
 /// `key`: the one to begin with, should the integration be new.
-pub(super) fn put(sql: &dyn Sql, integration: &Integration, key: &str) -> Result<(), Fault> {
+pub(super) fn put(
+    sql: &dyn Sql,
+    integration: &Integration,
+    key: &str,
+    expected: Expected,
+) -> Result<i64, Fault> {
     let id = &integration.id;
     let needs = match lock(sql, id) {
         Ok(known) => {
             refuse_active(sql, id, known)?;
+            refuse_changed(sql, id, known, expected)?;
             get(sql, id)?.map_or_else(Vec::new, |before| needs_full_sync(&before, integration))
+        }
+        Err(Fault::Refused(StoreError::NoIntegration(_))) if matches!(expected, Expected::Revision(_)) => {
+            return Err(StoreError::Changed { integration: id.clone(), revision: 0 }.into());
         }
         Err(Fault::Refused(StoreError::NoIntegration(_))) => vec![NewNeed::of(NeedCode::NeverSynced)],
         Err(fault) => return Err(fault),
     };
-    let number: i64 = sql.value(
+    let row = sql.query_one(
         "INSERT INTO integrations (id, definition) VALUES (?1, ?2)
          ON CONFLICT (id) DO UPDATE SET definition = excluded.definition, retiring = 0,
              revision = integrations.revision + 1
-         RETURNING number",
+         RETURNING number, revision",
         &params![id, to_json(integration)?],
     )?;
+    let Some(mut row) = row else { return Err(Fault::Content("an integration was not stored".to_owned())) };
+    let (number, revision): (i64, i64) = (row.take()?, row.take()?);
     sql.execute("INSERT INTO leases (integration) VALUES (?1) ON CONFLICT DO NOTHING", &params![number])?;
     sql.execute(
         "INSERT INTO webhooks (integration, key) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
@@ -52,7 +63,26 @@ pub(super) fn put(sql: &dyn Sql, integration: &Integration, key: &str) -> Result
     for need in needs {
         needs::add(sql, number, &need, Moment(Timestamp::now()))?;
     }
-    sql.notify(id)
+    sql.notify(id)?;
+    Ok(revision)
+}
+
+/// Refuses if the integration is of another revision, and keeps it from becoming so until the transaction has ended.
+pub(super) fn refuse_other(sql: &dyn Sql, id: &IntegrationId, revision: i64) -> Result<(), Fault> {
+    let number = lock(sql, id)?;
+    refuse_changed(sql, id, number, Expected::Revision(revision))
+}
+
+/// Refuses if the integration is not what whoever changes it believes.
+fn refuse_changed(sql: &dyn Sql, id: &IntegrationId, number: i64, expected: Expected) -> Result<(), Fault> {
+    let revision = sql.value("SELECT revision FROM integrations WHERE number = ?1", &params![number])?;
+    match expected {
+        Expected::Anything => Ok(()),
+        Expected::Revision(known) if known == revision => Ok(()),
+        Expected::Revision(_) | Expected::Absent => {
+            Err(StoreError::Changed { integration: id.clone(), revision }.into())
+        }
+    }
 }
 
 /// Microseconds.
@@ -211,4 +241,9 @@ pub(super) fn put_component(sql: &dyn Sql, name: &str, component: &[u8]) -> Resu
 pub(super) fn component(sql: &dyn Sql, name: &str) -> Result<Option<Vec<u8>>, Fault> {
     let row = sql.query_one("SELECT component FROM components WHERE name = ?1", &params![name])?;
     row.map(|mut row| row.take()).transpose()
+}
+
+pub(super) fn component_names(sql: &dyn Sql) -> Result<Vec<String>, Fault> {
+    let rows = sql.query("SELECT name FROM components ORDER BY name", &[])?;
+    rows.into_iter().map(|mut row| row.take()).collect()
 }

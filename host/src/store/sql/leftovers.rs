@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::values::{Moment, Stored, Word};
-use super::{Sql, params, seen};
+use super::{Sql, access, params, seen};
 use crate::store::fault::Fault;
 
 /// What the lane did is counted for an hour.
@@ -148,7 +148,8 @@ pub(super) fn sweep(sql: &dyn Sql, now: Timestamp) -> Result<bool, Fault> {
         return Ok(true);
     }
     let told = seen::sweep(sql, now, AT_ONCE)?;
-    Ok(forget_deliveries(sql, now)? || told)
+    let answered = access::sweep_answers(sql, now)?;
+    Ok(forget_deliveries(sql, now)? || told || answered)
 }
 
 fn sweep_part(sql: &dyn Sql, part: Part, owner: i64) -> Result<(), Fault> {

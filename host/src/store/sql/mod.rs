@@ -6,6 +6,7 @@
 //! `LIST(?n)` is a list that was given as one parameter; a comment that begins with `/*pg ` holds what only
 //! PostgreSQL needs, such as a row's lock (SQLite has one writer at a time and needs none).
 
+mod access;
 mod addresses;
 mod batches;
 mod brakes;

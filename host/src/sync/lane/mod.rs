@@ -214,6 +214,12 @@ impl Lane<'_> {
             let all: Vec<_> = taken.iter().filter_map(last).collect();
             match prepare(self.work, taken).await {
                 Ok(ready) => self.begin(ready).await?,
+                Err(SyncError::Store(StoreError::Changed { .. })) => {
+                    debug!(integration = %self.work.fence.integration, "the integration was changed");
+                    self.let_go.cancel();
+                    self.rest = Some(Rest::Enough);
+                    return Ok(0);
+                }
                 Err(SyncError::Store(error)) => return Err(error),
                 Err(error) => self.all_failed(&all, &error).await?,
             }
@@ -266,7 +272,7 @@ impl Lane<'_> {
     /// Whether what is about to be done is more than may be done within an hour without being asked. Then the lane
     /// waits for approval.
     async fn is_braked(&mut self, about_to: &[(ContactId, Effect)]) -> Result<bool, StoreError> {
-        let Work { store, fence, line } = self.work;
+        let Work { store, fence, line, .. } = self.work;
         if about_to.is_empty() || line.brake.share >= 100 {
             return Ok(false);
         }

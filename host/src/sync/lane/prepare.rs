@@ -19,6 +19,7 @@ use crate::profile::{self, Intent, WantedConsent, lay_told_over};
 use crate::reason::{Reason, ReasonCode};
 use crate::run::{Outcome, Staged, Verdict};
 use crate::step::Asked;
+use crate::store::Hearer;
 use crate::story::Seen;
 use crate::sync::braking;
 use crate::sync::deciding::{Known, decide, decide_absent, decide_again};
@@ -159,7 +160,7 @@ type Taken = (Waiting, ChangeNumber, Found);
 
 async fn hear(work: &Work, found: &[Taken]) -> Result<HashMap<ContactId, Voices>, SyncError> {
     let said = found.iter().flat_map(|(waiting, _, found)| says(work, waiting, found)).collect();
-    Ok(work.store.hear(&work.fence, None, said).await?)
+    Ok(work.store.hear(&work.fence, Hearer::Lane(work.revision), said).await?)
 }
 
 static NOBODY: Voices = Voices { own: Vec::new(), refused: Vec::new() };

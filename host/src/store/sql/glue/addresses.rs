@@ -11,25 +11,30 @@ use crate::hosting::Fence;
 use crate::integration::IntegrationId;
 use crate::profile::KnownConsent;
 use crate::run::RunId;
-use crate::store::sql::{Engine, addresses, moves, opt_outs, runs};
-use crate::store::{AddressStore, StoreError};
+use crate::store::sql::{Engine, addresses, integrations, moves, opt_outs, runs};
+use crate::store::{AddressStore, Hearer, StoreError};
 
 #[async_trait]
 impl<E: Engine> AddressStore for SqlStore<E> {
     async fn hear(
         &self,
         fence: &Fence,
-        run: Option<RunId>,
+        by: Hearer,
         holdings: Vec<Holding>,
     ) -> Result<HashMap<ContactId, Voices>, StoreError> {
         let fence = fence.clone();
         self.engine
             .write(move |sql| {
-                let scope = match run {
-                    Some(run) => addresses::scope_of(&runs::get(sql, run)?),
-                    None => 0,
+                let scope = match by {
+                    Hearer::Run(run) => addresses::scope_of(&runs::get(sql, run)?),
+                    Hearer::Lane(revision) => {
+                        if let Some(revision) = revision {
+                            integrations::refuse_other(sql, &fence.integration, revision)?;
+                        }
+                        0
+                    }
                 };
-                addresses::put(sql, &fence, scope, &holdings, run.is_none())
+                addresses::put(sql, &fence, scope, &holdings, matches!(by, Hearer::Lane(_)))
             })
             .await
     }

@@ -10,7 +10,7 @@ use crate::lane::{Standing, Webhook};
 use crate::need::{Need, NewNeed};
 use crate::store::sql::values::Moment;
 use crate::store::sql::{Engine, Sql, integrations, leases, needs, webhooks};
-use crate::store::{IntegrationStore, StoreError};
+use crate::store::{Expected, IntegrationStore, StoreError};
 
 /// A key that nobody guesses.
 fn new_key() -> String {
@@ -20,8 +20,16 @@ fn new_key() -> String {
 #[async_trait]
 impl<E: Engine> IntegrationStore for SqlStore<E> {
     async fn put_integration(&self, integration: &Integration) -> Result<(), StoreError> {
+        self.put_integration_at(integration, Expected::Anything).await.map(drop)
+    }
+
+    async fn put_integration_at(
+        &self,
+        integration: &Integration,
+        expected: Expected,
+    ) -> Result<i64, StoreError> {
         let (integration, key) = (integration.clone(), new_key());
-        self.engine.write(move |sql| integrations::put(sql, &integration, &key)).await
+        self.engine.write(move |sql| integrations::put(sql, &integration, &key, expected)).await
     }
 
     async fn integration(&self, id: &IntegrationId) -> Result<Option<Integration>, StoreError> {
@@ -90,6 +98,10 @@ impl<E: Engine> IntegrationStore for SqlStore<E> {
     async fn put_component(&self, name: &str, component: Vec<u8>) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.engine.write(move |sql| integrations::put_component(sql, &name, &component)).await
+    }
+
+    async fn component_names(&self) -> Result<Vec<String>, StoreError> {
+        self.engine.read(move |sql| integrations::component_names(sql)).await
     }
 
     async fn component(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {

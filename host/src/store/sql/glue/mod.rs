@@ -1,6 +1,7 @@
 //! The store's traits over any engine: each method is one transaction, done by the functions beside this
 //! folder.
 
+mod access;
 mod addresses;
 mod audits;
 mod hosts;

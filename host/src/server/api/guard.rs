@@ -1,0 +1,215 @@
+//! Who is let in: whoever bears a token whose role and scope reach what the API's own description says that the call
+//! needs. A call that the description does not tell of is not let through.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LOCATION};
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::extract::body;
+use super::problem::{Answer, Refused, RequestError};
+use crate::access::{AccessError, Caller, Need, On, Role, Token, TokenId};
+use crate::admin::Admin;
+use crate::integration::IntegrationId;
+use crate::store::{KeptAnswer, Repeatable, Repetition};
+use crate::sync::Service;
+
+/// How exactly it is kept when a token was last used.
+const USED_TO: SignedDuration = SignedDuration::from_mins(1);
+/// The longest key of a request.
+const LONGEST_KEY: usize = 200;
+/// The largest answer that is kept to be given again.
+const KEPT_BYTES: usize = 1 << 20;
+/// The largest request whose key is taken.
+const KEYED_BYTES: usize = 1 << 20;
+
+/// What a call needs, as the description says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallNeed {
+    /// At least this role.
+    pub role: Role,
+    /// What it is about.
+    pub about: AboutWhat,
+    /// Its answer holds a secret.
+    pub is_secret: bool,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AboutWhat {
+    /// The integration of its address.
+    Integration,
+    /// Whatever the caller may see.
+    Seen,
+    /// The whole host.
+    Host,
+}
+
+/// What each call needs, by method and path.
+pub type Needs = HashMap<(Method, String), CallNeed>;
+
+/// Reads what each call needs out of the description: `security` names the role, and `host` where the whole host is
+/// concerned; `secret` where the answer is not to be kept. A call with an empty `security` is for everybody.
+pub fn needs(description: &serde_json::Value) -> Needs {
+    let mut needs = Needs::new();
+    let paths = description.get("paths").and_then(serde_json::Value::as_object);
+    for (path, item) in paths.into_iter().flatten() {
+        for (method, call) in item.as_object().into_iter().flatten() {
+            let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
+            let words = call.pointer("/security/0/token").and_then(serde_json::Value::as_array);
+            let words: Vec<&str> =
+                words.into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
+            let Some(role) = words.iter().find_map(|word| word.parse().ok()) else { continue };
+            let about = if words.contains(&"host") {
+                AboutWhat::Host
+            } else if path.contains("{integration}") {
+                AboutWhat::Integration
+            } else {
+                AboutWhat::Seen
+            };
+            let is_secret = words.contains(&"secret");
+            needs.insert((method, path.clone()), CallNeed { role, about, is_secret });
+        }
+    }
+    needs
+}
+
+/// The door.
+pub struct Guard {
+    service: Service,
+    needs: Needs,
+    used: Mutex<HashMap<TokenId, Timestamp>>,
+}
+
+impl Guard {
+    /// A door with these needs.
+    pub fn new(service: Service, needs: Needs) -> Arc<Self> {
+        Arc::new(Self { service, needs, used: Mutex::default() })
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Answer<Caller> {
+        let sent = headers.get(AUTHORIZATION).ok_or(AccessError::Missing)?;
+        let sent = sent.to_str().ok().and_then(|sent| sent.split_once(' '));
+        let (_, token) =
+            sent.filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).ok_or(AccessError::Missing)?;
+        let token = Token::parse(token.trim())?;
+        let store = self.service.store();
+        let known = store.token(&token.id).await?.filter(|(_, digest)| *digest == token.digest());
+        let now = Timestamp::now();
+        let caller = known.and_then(|(record, _)| record.bearer(now)).ok_or(AccessError::Unknown)?;
+        if self.is_first_use(&token.id, now) {
+            store.token_used(&token.id, now).await?;
+        }
+        Ok(caller)
+    }
+
+    /// Whether it was not used within the last minute, as far as this host knows.
+    fn is_first_use(&self, id: &TokenId, now: Timestamp) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_recent = used.get(id).is_some_and(|then| now.duration_since(*then) < USED_TO);
+        if !is_recent {
+            used.insert(id.clone(), now);
+        }
+        !is_recent
+    }
+}
+
+/// Lets a call through, or refuses it.
+pub async fn let_in(
+    State(guard): State<Arc<Guard>>,
+    path: MatchedPath,
+    parts: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    // A HEAD is a GET without its body.
+    let method = if request.method() == Method::HEAD { Method::GET } else { request.method().clone() };
+    let Some(need) = guard.needs.get(&(method, path.as_str().to_owned())) else {
+        // Nothing answers it: there is no such method here.
+        return next.run(request).await;
+    };
+    let caller = match guard.caller(request.headers()).await {
+        Ok(caller) => caller,
+        Err(refused) => return refused.into_response(),
+    };
+    let integration = parts.iter().find(|(name, _)| *name == "integration");
+    let integration = integration.map(|(_, id)| IntegrationId(id.to_owned()));
+    let on = match (need.about, &integration) {
+        (AboutWhat::Integration, Some(id)) => On::One(id),
+        (AboutWhat::Seen, _) => On::Seen,
+        (AboutWhat::Host, _) | (AboutWhat::Integration, None) => On::Host,
+    };
+    let needed = Need { role: need.role, on };
+    if !caller.may(needed) {
+        return Refused::from(AccessError::of(&caller, needed)).into_response();
+    }
+    let who = caller.who.clone();
+    request.extensions_mut().insert(Admin::new(guard.service.clone(), caller));
+    match request.headers().get("idempotency-key") {
+        Some(_) if need.is_secret => Refused::from(RequestError::KeyNotTaken).into_response(),
+        Some(key) if !request.method().is_safe() => {
+            let key = key.to_str().unwrap_or_default().to_owned();
+            once(&guard.service, who, key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+        }
+        _ => next.run(request).await,
+    }
+}
+
+/// Answers a request that comes with a key of its own: only once, and each further time with the same answer.
+async fn once(service: &Service, who: String, key: String, request: Request, next: Next) -> Answer<Response> {
+    if key.is_empty() || key.len() > LONGEST_KEY {
+        let problem = format!("a key has 1 to {LONGEST_KEY} letters");
+        return Err(RequestError::Malformed { part: "Idempotency-Key", problem }.into());
+    }
+    let (parts, content) = request.into_parts();
+    let content = body(Request::from_parts(parts.clone(), content), KEYED_BYTES).await?;
+    let digest = Sha256::new()
+        .chain_update(format!("{} {}\n", parts.method, parts.uri))
+        .chain_update(parts.headers.get("if-match").map_or(&[][..], |value| value.as_bytes()))
+        .chain_update(b"\n")
+        .chain_update(&content)
+        .finalize();
+    let request = Repeatable { who, key, request: digest.into() };
+    let store = service.store();
+    match store.begin_answer(&request).await? {
+        Repetition::First => {}
+        Repetition::Answered(kept) => return Ok(again(kept)),
+        Repetition::UnderWay => return Err(RequestError::KeyUnderWay.into()),
+        Repetition::Other => return Err(RequestError::KeyReused.into()),
+    }
+    let response = next.run(Request::from_parts(parts, Body::from(content))).await;
+    let (parts, content) = response.into_parts();
+    let content = axum::body::to_bytes(content, KEPT_BYTES).await.ok();
+    let header = |name: HeaderName| {
+        let value = parts.headers.get(&name)?.to_str().ok()?.to_owned();
+        Some((name.to_string(), value))
+    };
+    let headers = [CONTENT_TYPE, ETAG, LOCATION].into_iter().filter_map(header);
+    let kept = KeptAnswer {
+        status: parts.status.as_u16(),
+        headers: headers.collect(),
+        body: content.as_deref().unwrap_or_default().to_vec(),
+    };
+    // What could not be done now may be tried again under the same key.
+    let is_final = content.is_some() && !parts.status.is_server_error();
+    store.end_answer(&request, is_final.then_some(kept)).await?;
+    Ok(Response::from_parts(parts, Body::from(content.unwrap_or_default())))
+}
+
+fn again(kept: KeptAnswer) -> Response {
+    let mut response = Response::builder().status(kept.status);
+    for (name, value) in kept.headers {
+        response = response.header(name, value);
+    }
+    response = response.header("idempotency-replayed", "true");
+    response
+        .body(Body::from(kept.body))
+        .unwrap_or_else(|_| Refused::from(RequestError::KeyUnderWay).into_response())
+}
