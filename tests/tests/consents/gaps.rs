@@ -24,3 +24,7 @@ pub const ADDRESS_CHANGES_ARE_WHOLE: bool = true;
 /// An opt-out that an import made because of another contact's no is known as ours also after APSIS One has refused to
 /// undo it: a forced full sync opts in again then.
 pub const COMES_BACK_AFTER_A_REFUSED_OPT_IN: bool = false;
+
+/// Where consents stay with the address, an address that a profile gets back is not mailable for a moment for what was opted
+/// in there before. (Consents are a profile's in the accounts that are documented.)
+pub const WHAT_COMES_BACK_IS_RIGHT_AT_ONCE: bool = false;

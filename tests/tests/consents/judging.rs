@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sluice_sandbox::MailableChange;
 
 use crate::gaps;
-use crate::model::{ADDRESSES, Crm, PAIRS, Rules, address, may};
+use crate::model::{ADDRESSES, Channel, Crm, PAIRS, Rules, address, may};
 
 /// What was found wrong, with what led to it.
 pub type Found = Vec<String>;
@@ -17,6 +17,8 @@ pub struct Judge {
     pub since_quiet: Vec<Crm>,
     /// The number of the step that is being done.
     pub step: usize,
+    /// Addresses that somebody had and left, in an account that keeps consents by address.
+    pub left: Vec<(Channel, u8)>,
     pub found: Found,
     /// What became mailable and what no more, in words.
     pub told: Vec<String>,
@@ -70,7 +72,9 @@ impl Judge {
         };
         // What is not mapped is nobody's affair, and goes where its profile's address goes.
         let is_unmapped = self.since_quiet.iter().any(|crm| !crm.rules.maps(pair));
-        if !is_unmapped && !may(&self.moments(), pair, number) {
+        // It is ended a request later, which is looked at when all is quiet.
+        let comes_back = !gaps::WHAT_COMES_BACK_IS_RIGHT_AT_ONCE && self.left.contains(&(pair.1, number));
+        if !is_unmapped && !comes_back && !may(&self.moments(), pair, number) {
             let crm = self.now();
             let mut why = String::new();
             for (at, person) in crm.people.iter().enumerate() {

@@ -105,7 +105,13 @@ impl World {
     pub async fn new(setting: Setting) -> Self {
         let sandbox = Sandbox::start(sandbox_config(setting)).await.unwrap();
         let crm = Crm::new();
-        let judge = Judge { since_quiet: vec![crm.clone()], step: 0, found: Vec::new(), told: Vec::new() };
+        let judge = Judge {
+            since_quiet: vec![crm.clone()],
+            step: 0,
+            left: Vec::new(),
+            found: Vec::new(),
+            told: Vec::new(),
+        };
         let judge = Arc::new(Mutex::new(judge));
         let judging = Arc::clone(&judge);
         sandbox.watch_mailable(move |change| judging.lock().unwrap().judge(change));
@@ -294,6 +300,10 @@ impl World {
     pub async fn step(&mut self, step: Step) {
         match step {
             Step::Address { person, channel, address } => {
+                let before = self.crm().people[person].address(channel);
+                if let Some(left) = before.filter(|_| self.setting.stay_with_address) {
+                    self.judge().left.push((channel, left));
+                }
                 self.edit(person, |person| match channel {
                     Channel::Email => person.email = address,
                     Channel::Sms => person.mobile = address,
