@@ -61,7 +61,7 @@ impl FromStr for Role {
 }
 
 /// With which integrations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// With all, also those that are added later, and with what belongs to no integration.

@@ -1,37 +1,28 @@
 //! How values look in the API's description, where it cannot be derived from their types.
 
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::access::Scope;
 use crate::change::ChangeOutcome;
-use crate::integration::SecretRef;
+use crate::integration::{IntegrationId, SecretRef};
 use crate::profile::Answer;
-
-#[expect(dead_code, reason = "only described")]
-#[derive(ToSchema)]
-#[schema(rename_all = "kebab-case")]
-enum AnswerWord {
-    Given,
-    Refused,
-    Unsaid,
-}
-
-/// What the CRM answers.
-#[expect(dead_code, reason = "only described")]
-#[derive(ToSchema)]
-struct AnswerShape {
-    /// What.
-    #[schema(inline)]
-    answer: AnswerWord,
-    /// When it was given or refused, where the CRM says.
-    #[schema(format = DateTime)]
-    at: Option<String>,
-}
 
 impl PartialSchema for Answer {
     fn schema() -> RefOr<Schema> {
-        AnswerShape::schema()
+        let words =
+            ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["given", "refused", "unsaid"]));
+        let at = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("When it was given or refused, where the CRM says."));
+        ObjectBuilder::new()
+            .description(Some("What the CRM answers."))
+            .property("answer", words)
+            .required("answer")
+            .property("at", at)
+            .into()
     }
 }
 
@@ -55,6 +46,25 @@ impl PartialSchema for SecretRef {
 }
 
 impl ToSchema for SecretRef {}
+
+/// With which integrations.
+#[expect(dead_code, reason = "only described")]
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+enum ScopeShape {
+    /// With all, also those that are added later, and with what belongs to no integration.
+    All,
+    /// With these only. One that is named twice counts once.
+    Integrations(Vec<IntegrationId>),
+}
+
+impl PartialSchema for Scope {
+    fn schema() -> RefOr<Schema> {
+        ScopeShape::schema()
+    }
+}
+
+impl ToSchema for Scope {}
 
 impl PartialSchema for ChangeOutcome {
     fn schema() -> RefOr<Schema> {

@@ -2,8 +2,8 @@
 //!
 //! The way of a contact: `connector` (reads it from the CRM) -> `rules` (what the profile should be)
 //! -> `apsis` (writes it) -> `store` (remembers the outcome); `sync` drives that line. Dependencies
-//! point one way: `cli` -> `sync` -> {`connector`, `rules`, `apsis`, `store`} -> the vocabulary
-//! (`contact`, `profile`, `integration`, `run`, `reason`, `error`, `reach`).
+//! point one way: `cli` -> `server` -> `admin` -> `sync` -> {`connector`, `rules`, `apsis`, `store`} -> the vocabulary
+//! (`contact`, `profile`, `integration`, `run`, `access`, `journal`, `reason`, `error`, `reach`).
 
 pub mod access;
 pub mod address;

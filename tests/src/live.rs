@@ -156,7 +156,7 @@ impl Live {
             let sent = self.sandbox.webhooks_idle().await;
             let status = self.status().await;
             let waiting = |name: &str| status[name].as_u64().unwrap_or_else(|| panic!("{status}"));
-            if waiting("deliveries_waiting") + waiting("contacts_waiting") == 0 {
+            if waiting("deliveries-waiting") + waiting("contacts-waiting") == 0 {
                 return sent;
             }
             assert!(start.elapsed() < PATIENCE, "it does not become quiet: {status}");

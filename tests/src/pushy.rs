@@ -67,6 +67,11 @@ pub async fn until_set_up(rig: &Rig) -> String {
 
 /// Sends a body to an address, signed; the status of the answer.
 pub async fn send(client: &Client, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> u16 {
+    try_send(client, url, headers, body).await.expect("an answer is heard")
+}
+
+/// The same; none if the connection was closed before the answer was heard, as it may be where not all is read.
+pub async fn try_send(client: &Client, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Option<u16> {
     let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).unwrap();
     mac.update(&body);
     let mac = hex::encode(mac.finalize().into_bytes());
@@ -74,7 +79,7 @@ pub async fn send(client: &Client, url: &str, headers: &[(&str, &str)], body: Ve
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.send().await.unwrap().status().as_u16()
+    request.send().await.ok().map(|response| response.status().as_u16())
 }
 
 /// Somebody as the CRM pushes it.

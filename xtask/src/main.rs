@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::steps::{cargo, need_postgres, need_wasm_target, run};
+use crate::steps::{cargo, need_postgres, need_schemathesis, need_wasm_target, run};
 
 /// Commands for working on Sluice.
 #[derive(Debug, Parser)]
@@ -38,6 +38,7 @@ fn main() -> Result<ExitCode> {
         Command::Test => {
             need_wasm_target()?;
             need_postgres()?;
+            need_schemathesis()?;
             // The end-to-end tests wait most of the time, for what APSIS One allows in a second and for each other's
             // processes: more of them than there are processors go side by side.
             let threads = std::thread::available_parallelism().map_or(2, usize::from) * 3;
@@ -61,6 +62,7 @@ fn main() -> Result<ExitCode> {
         Command::Soak => {
             need_wasm_target()?;
             need_postgres()?;
+            need_schemathesis()?;
             let soak = ["test", "--workspace", "--test", "*", "--", "--nocapture", "--test-threads=1"];
             run(cargo().args(soak).env("SLUICE_TEST_SIZE", "full"))?;
             Ok(ExitCode::SUCCESS)

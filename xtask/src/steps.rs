@@ -75,12 +75,7 @@ pub fn need_postgres() -> Result<()> {
     if has_postgres() {
         return Ok(());
     }
-    let update = run(Command::new("apt-get").arg("update"));
-    let mut install = Command::new("apt-get");
-    install.args(["install", "--yes", "--no-install-recommends", "postgresql"]);
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    let installed = update.and_then(|()| run(&mut install));
-    if let Err(error) = installed {
+    if let Err(error) = install("postgresql") {
         bail!(
             "the tests need PostgreSQL's server, and apt-get does not install it here ({error}). Install it, or run this as root"
         );
@@ -89,6 +84,32 @@ pub fn need_postgres() -> Result<()> {
         bail!("PostgreSQL was installed, and its `initdb` is not found on the path or below {VERSIONS}");
     }
     Ok(())
+}
+
+/// Installs a package of the system.
+fn install(package: &str) -> Result<()> {
+    run(Command::new("apt-get").arg("update"))?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--no-install-recommends", package]);
+    run(install.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// What tries the API by its own description.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+/// Installs schemathesis into a folder of its own below `target`, if it is missing.
+pub fn need_schemathesis() -> Result<()> {
+    let folder = root().join("target/tools/schemathesis");
+    if folder.join("bin/schemathesis").is_file() {
+        return Ok(());
+    }
+    let make = || run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    // Debian's Python comes without what makes such folders.
+    let made = make().or_else(|_| install("python3-venv").and_then(|()| make()));
+    if let Err(error) = made {
+        bail!("the tests need Python 3 with its `venv`, and apt-get does not install it here ({error})");
+    }
+    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", SCHEMATHESIS]))
 }
 
 /// Where Debian keeps the versions of PostgreSQL side by side.

@@ -147,10 +147,13 @@ struct Keys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     equals: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     not_equals: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     one_of: Option<Vec<Json>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contains: Option<String>,
@@ -159,12 +162,16 @@ struct Keys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     is_empty: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     greater_than: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     less_than: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     at_least: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
     at_most: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(no_recursion)]

@@ -1,4 +1,4 @@
-//! What comes in over HTTP: the deliveries of CRMs.
+//! What comes in over HTTP: the deliveries of CRMs, and (`api`) what people ask for.
 //!
 //! Promises: a delivery is answered with 202 only when it is on disk; one that the CRM did not send is not
 //! stored; whoever sends slowly, too much or too often costs no other sender his answer. What a delivery

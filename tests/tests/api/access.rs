@@ -31,6 +31,14 @@ fn calls(description: &Value) -> Vec<Call> {
             calls.push(Call { method, path: path.trim_start_matches("/api/v1").to_owned(), words });
         }
     }
+    let names = description["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values());
+    let mut names: Vec<&str> = names.map(|call| call["operationId"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert!(names.windows(2).all(|two| two[0] != two[1]), "each call has a name of its own: {names:?}");
     calls.sort_by(|one, other| (&one.path, one.method.as_str()).cmp(&(&other.path, other.method.as_str())));
     calls
 }

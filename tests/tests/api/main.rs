@@ -7,4 +7,5 @@ mod asking;
 mod editing;
 mod keys;
 mod lists;
+mod schema;
 mod way;

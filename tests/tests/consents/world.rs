@@ -56,6 +56,8 @@ pub struct World {
     pub crashes: u32,
     /// Who was ever kept from being opted in by a no that his own later yes does not undo, and to what.
     held_back: Vec<(usize, Pair)>,
+    /// Who ever said no, and to what.
+    said_no: Vec<(usize, Pair)>,
     /// Who was ever kept from being opted in by somebody else's no, and to what.
     held_by_another: Vec<(usize, Pair)>,
     /// APSIS One was made to refuse a consent: that is an outcome, and not tried again but by a forced run.
@@ -141,6 +143,7 @@ impl World {
             stop: None,
             crashes: 0,
             held_back: Vec::new(),
+            said_no: Vec::new(),
             held_by_another: Vec::new(),
             refused: false,
         };
@@ -180,6 +183,9 @@ impl World {
             for pair in PAIRS {
                 let refused = person.address(pair.1).is_some_and(|address| crm.is_refused(pair, address));
                 let own = crm.answer(person, pair) == Answer::No;
+                if own {
+                    self.said_no.push((number, pair));
+                }
                 if refused && !own {
                     self.held_by_another.push((number, pair));
                 }
@@ -545,7 +551,11 @@ impl World {
                     && self.refused
                     && self.setting.imports
                     && self.held_by_another.contains(&(number, pair));
-                let excused = refused_to_come_back || self.held_back.contains(&(number, pair));
+                let other_row_is_older = !gaps::COMES_BACK_WHEN_THE_OTHER_ROW_DOES
+                    && crm.rules.kinds(pair).len() > 1
+                    && self.said_no.contains(&(number, pair));
+                let excused =
+                    refused_to_come_back || other_row_is_older || self.held_back.contains(&(number, pair));
                 // Who is not synced any more keeps what he had, as long as he gives it.
                 let wrong = if synced { (is && !may) || (may && !is && !excused) } else { is && !gives };
                 if wrong {

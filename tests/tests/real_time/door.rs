@@ -72,9 +72,9 @@ async fn only_what_the_crm_sent_comes_in(on: On) {
 async fn what_is_too_large_too_long_or_too_slow_is_turned_away() {
     let pushy = Pushy::start(On::Sqlite, IMMEDIATELY).await;
     let url = pushy.url().to_owned();
-    assert_eq!(pushy.send(&url, &[("x-id", "1")], vec![b' '; (1 << 20) + 1]).await, 413);
+    assert_eq!(pushy.send_too_much(&[("x-id", "1")], vec![b' '; (1 << 20) + 1]).await, 413);
     let long = "x".repeat(200_000);
-    assert_eq!(pushy.send(&url, &[("x-id", long.as_str())], b"[]".to_vec()).await, 431);
+    assert_eq!(pushy.send_too_much(&[("x-id", long.as_str())], b"[]".to_vec()).await, 431);
     // An empty list is a message that says nothing.
     assert_eq!(pushy.send(&url, &[("x-id", "2")], b"[]".to_vec()).await, 202);
     pushy.until_quiet().await;

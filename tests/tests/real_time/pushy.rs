@@ -50,6 +50,15 @@ impl Pushy {
         pushy::send(&self.client, url, headers, body).await
     }
 
+    /// Sends what is too large until an answer is heard: the host does not read it all, and the connection may be closed
+    /// before.
+    pub async fn send_too_much(&self, headers: &[(&str, &str)], body: Vec<u8>) -> u16 {
+        eventually("an answer is heard", async || {
+            pushy::try_send(&self.client, &self.url, headers, body.clone()).await
+        })
+        .await
+    }
+
     /// Sends one thing, and waits until it has its outcome; the delivery.
     pub async fn take(&self, id: &str, said: Value) -> Value {
         assert_eq!(self.push(id, &json!([said])).await, 202);

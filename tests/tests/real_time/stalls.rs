@@ -185,7 +185,7 @@ async fn a_full_disk_is_a_503_until_there_is_room() {
         live.sandbox.webhooks_idle().await;
     }
     // The same process is there, and works.
-    let wait = r#"until "$PROGRAM" --json status | grep -q '"deliveries_waiting":0,"contacts_waiting":0'; do :; done"#;
+    let wait = r#"until "$PROGRAM" --json status | grep -q '"deliveries-waiting":0,"contacts-waiting":0'; do :; done"#;
     shell.run(wait).await;
     let alive = shell.run("kill -0 $server && echo alive").await;
     assert_eq!(alive, ["alive"]);

@@ -28,7 +28,7 @@ pub struct Which {
 }
 
 /// Lists who did what on purpose, the newest first, with what was so before and after. Secrets are left out.
-#[utoipa::path(get, path = "/journal", tag = "access", params(Which),
+#[utoipa::path(get, path = "/journal", tag = "journal", params(Which),
     responses((status = 200, body = Page<Act>), Problems), security(("token" = ["operator", "host"])))]
 pub async fn list(State(api): State<Api>, Asked(which): Asked<Which>) -> Answer<Given<Page<Act>>> {
     let limit = within(which.limit)?;
