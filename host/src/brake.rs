@@ -131,6 +131,14 @@ pub struct Held {
     pub next: Option<Phase>,
 }
 
+impl Held {
+    /// The counts, without whom they are about.
+    pub fn without_samples(mut self) -> Self {
+        self.would.samples.clear();
+        self
+    }
+}
+
 impl fmt::Display for Held {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { opt_outs, opt_ins, deletes, .. } = &self.would;

@@ -77,11 +77,6 @@ impl Admin {
         &self.caller
     }
 
-    /// What the host works with.
-    pub fn service(&self) -> &Service {
-        &self.service
-    }
-
     fn store(&self) -> &Arc<dyn Store> {
         self.service.store()
     }

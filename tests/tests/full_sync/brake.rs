@@ -43,6 +43,12 @@ async fn a_run_that_would_opt_out_a_third_is_held_and_goes_on_when_approved() {
         for (id, (_, consents)) in &profiles(&rig.sandbox) {
             assert_eq!(*consents, consents_of(&rig.sandbox, id.parse().unwrap()), "{id}");
         }
+        // That it was approved is written down, with how many, and not with whom.
+        let journal = rig.run(&["journal", ACME]).await;
+        let act =
+            journal.lines.iter().find(|act| act["what"] == "brake.approve").expect("it is in the journal");
+        assert_eq!(act["after"][0]["would"]["opt-outs"], third.len(), "{act}");
+        assert_eq!(act["after"][0]["would"]["samples"], json!([]), "{act}");
         assert_eq!(rig.run(&["sync", "approve", ACME]).await.last()["error"]["code"], "nothing-held");
     }
 }

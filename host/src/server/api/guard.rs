@@ -156,9 +156,23 @@ pub async fn let_in(
         Some(_) if need.is_secret => Refused::from(RequestError::KeyNotTaken).into_response(),
         Some(key) if !request.method().is_safe() => {
             let key = key.to_str().unwrap_or_default().to_owned();
-            once(&guard.service, who, key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+            let service = guard.service.clone();
+            to_the_end(async move {
+                once(&service, who, key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+            })
+            .await
         }
-        _ => next.run(request).await,
+        _ if request.method().is_safe() => next.run(request).await,
+        _ => to_the_end(next.run(request)).await,
+    }
+}
+
+/// Goes on though whoever asked has gone away: what was begun is done, and written down.
+async fn to_the_end(answering: impl Future<Output = Response> + Send + 'static) -> Response {
+    match tokio::spawn(answering).await {
+        Ok(response) => response,
+        // Nobody aborts it.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
