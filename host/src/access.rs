@@ -240,6 +240,15 @@ pub enum AccessError {
         "the token is not known, was revoked, or has ended; ask an operator for another one (`sluice token create`)"
     )]
     Unknown,
+    /// Too many were none.
+    #[error(
+        "too many attempts to get in failed from this address; wait {seconds} seconds, and look at the token: `sluice token \
+         list` shows those there are"
+    )]
+    TooMany {
+        /// How long.
+        seconds: u64,
+    },
     /// The role is too small.
     #[error("this needs the role {needed}, and the token has {has}; ask an operator")]
     Role {
@@ -269,6 +278,7 @@ impl ErrorCode for AccessError {
         match self {
             Self::Missing => "token-missing",
             Self::Unknown => "token-unknown",
+            Self::TooMany { .. } => "too-many-attempts",
             Self::Role { .. } => "role-too-small",
             Self::Scope => "out-of-scope",
         }

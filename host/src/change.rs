@@ -57,6 +57,24 @@ pub struct NewDelivery {
     pub delivery: Delivery,
 }
 
+/// The header that marks a delivery of our own. No header that comes over HTTP has such a name.
+const ASKED_FOR: &str = ":sluice-asked-for";
+
+/// A delivery that says that somebody asked for a contact to be read again.
+pub fn asked_for(integration: IntegrationId, contact: &ContactId) -> NewDelivery {
+    let headers = vec![(ASKED_FOR.to_owned(), contact.0.clone())];
+    let delivery = Delivery { headers, query: String::new(), body: Vec::new() };
+    NewDelivery { integration, id: None, arrived_at: Timestamp::now(), delivery }
+}
+
+impl Delivery {
+    /// The contact that somebody asked for; none: the CRM sent it.
+    pub fn asked_for(&self) -> Option<ContactId> {
+        let asked = self.headers.iter().find(|(name, _)| name == ASKED_FOR);
+        asked.map(|(_, contact)| ContactId(contact.clone()))
+    }
+}
+
 /// What became of a delivery that was to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {

@@ -7,12 +7,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{About, Admin, Done, failed};
+use crate::change::{Arrival, DeliveryNumber, asked_for};
 use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::lane::ChangeRecord;
 use crate::run::{LedgerEntry, Run, RunContact, RunId};
+use crate::store::StoreError;
 use crate::story::{By, Chapter, ConsentTold, Known, LastSeen, Standing, Tombstone, consents, standing};
+use crate::sync::Foretold;
 
 /// Changes, and things that were done, that are shown at most.
 const SHOWN: u32 = 200;
@@ -123,6 +126,36 @@ impl Admin {
             earlier,
             contact,
         })
+    }
+
+    /// Has a contact be read from the CRM and dealt with, as if it had changed: by whoever holds the integration, after
+    /// what came before. The number of the delivery that says so.
+    ///
+    /// # Errors
+    /// There is no such integration; the contact was forgotten; the store fails.
+    pub async fn sync_contact(&self, id: &IntegrationId, contact: &ContactId) -> Result<DeliveryNumber, Failure> {
+        let doing = async {
+            self.integration(id).await?;
+            if self.tombstone(id, contact).await?.is_some() {
+                let message = "the contact was forgotten: let it in again first (`sluice contact readmit`)";
+                return Err(Failure { code: "contact-forgotten".to_owned(), message: message.to_owned() });
+            }
+            let arrivals = self.store().put_deliveries(vec![asked_for(id.clone(), contact)]).await.map_err(failed)?;
+            match arrivals.into_iter().next() {
+                Some(Arrival::Stored(number)) => Ok(Done::plain(number)),
+                _ => Err(failed(StoreError::NoIntegration(id.clone()))),
+            }
+        };
+        self.noted("contact.sync", About::integration(id), doing).await
+    }
+
+    /// What a change of a contact would do now. Nothing is written.
+    ///
+    /// # Errors
+    /// There is no such integration; a side does not answer; the store fails.
+    pub async fn foretell(&self, id: &IntegrationId, contact: &ContactId) -> Result<Foretold, Failure> {
+        let integration = self.integration(id).await?;
+        Box::pin(self.service.foretell(&integration, contact)).await.map_err(failed)
     }
 
     /// Asks for a contact to be erased from APSIS One and from the store: by whoever holds the integration.

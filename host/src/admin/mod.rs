@@ -10,6 +10,7 @@ mod contacts;
 mod deliveries;
 mod runs;
 mod tokens;
+mod trying;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use applying::{Applied, Rules, RulesChange};
 pub use checks::{Finding, checkup};
 pub use contacts::{ContactStory, StoryChange, StoryRun};
 pub use tokens::{NewToken, TokenCreated};
+pub use trying::Matching;
 
 /// Somebody at work on a host.
 #[derive(Clone)]

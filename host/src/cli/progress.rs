@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::table::number;
 use super::{OrFail, Result, output};
+use crate::progress::{Pace, Total, done, headline, in_words};
 use crate::run::{Phase, Run, RunId};
 use crate::store::Store;
 
@@ -45,38 +46,7 @@ struct Display {
     read_last_time: Option<u64>,
     shown: Option<(Phase, u64)>,
     started: Instant,
-    phase_began: (Instant, u64),
-}
-
-/// How many contacts a phase has to do with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Total {
-    Known(u64),
-    /// As many as the last run read.
-    About(u64),
-    Unknown,
-}
-
-impl Total {
-    /// While reading, what the CRM says, or else the last run; afterwards, what was read.
-    fn of(run: &Run, read_last_time: Option<u64>) -> Self {
-        match (run.phase, run.total, read_last_time) {
-            (Phase::Accepted | Phase::Reading, Some(total), _) => Self::Known(total),
-            // When more have come than the last time, nothing is known of how many are still to come.
-            (Phase::Accepted | Phase::Reading, None, Some(about)) if about > run.counters.read => {
-                Self::About(about)
-            }
-            (Phase::Accepted | Phase::Reading, None, _) => Self::Unknown,
-            _ => Self::Known(run.counters.read),
-        }
-    }
-
-    fn number(self) -> Option<u64> {
-        match self {
-            Self::Known(total) | Self::About(total) => Some(total),
-            Self::Unknown => None,
-        }
-    }
+    pace: Option<Pace>,
 }
 
 impl Display {
@@ -86,27 +56,26 @@ impl Display {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        let now = Instant::now();
-        Self { json, bar, read_last_time, shown: None, started: now, phase_began: (now, 0) }
+        Self { json, bar, read_last_time, shown: None, started: Instant::now(), pace: None }
     }
 
     fn show(&mut self, run: &Run) {
-        let done = position(run);
+        let done = done(run);
         if self.shown == Some((run.phase, done)) {
             return;
         }
-        let new_phase = self.shown.is_none_or(|(phase, _)| phase != run.phase);
+        let now = Instant::now();
+        let is_first = self.shown.is_none();
         self.shown = Some((run.phase, done));
-        if new_phase {
-            self.phase_began = (Instant::now(), done);
-        }
+        let pace = self.pace.get_or_insert_with(|| Pace::new(run, now));
+        let new_phase = pace.see(run, now) || is_first;
         let total = Total::of(run, self.read_last_time);
-        let (rate, left) = (self.rate(done), self.seconds_left(total, done));
+        let (rate, left) = (pace.rate(now), pace.left(total, now));
         if self.json {
             let known = matches!(total, Total::Known(_));
             let line = serde_json::json!({
                 "run": run.id, "phase": run.phase, "counters": run.counters, "total": total.number(),
-                "total-is-known": known, "per-second": rate, "seconds-left": left,
+                "total-is-known": known, "per-second": rate, "seconds-left": left.map(|left| left.as_secs()),
                 "seconds": self.started.elapsed().as_secs_f64(),
             });
             output::line(&line.to_string());
@@ -122,21 +91,6 @@ impl Display {
         }
     }
 
-    /// Contacts a second in this phase.
-    fn rate(&self, done: u64) -> f64 {
-        let (since, from) = self.phase_began;
-        let seconds = since.elapsed().as_secs_f64();
-        // Counts stay far below 2^52, where an f64 would round.
-        if seconds > 0.0 { done.saturating_sub(from) as f64 / seconds } else { 0.0 }
-    }
-
-    /// None while it cannot be told.
-    fn seconds_left(&self, total: Total, done: u64) -> Option<u64> {
-        let rate = self.rate(done);
-        let left = total.number()?.saturating_sub(done);
-        (rate > 0.0).then(|| (left as f64 / rate).ceil() as u64)
-    }
-
     fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -144,17 +98,8 @@ impl Display {
     }
 }
 
-/// How many contacts this phase is done with.
-fn position(run: &Run) -> u64 {
-    if matches!(run.phase, Phase::Accepted | Phase::Reading) {
-        run.counters.read
-    } else {
-        run.counters.settled()
-    }
-}
-
 /// `Reading from the CRM: 1 200 of about 3 000 contacts, 480/s, 4 s left`
-fn message(phase: Phase, done: u64, total: Total, rate: f64, left: Option<u64>) -> String {
+fn message(phase: Phase, done: u64, total: Total, rate: f64, left: Option<Duration>) -> String {
     if phase == Phase::Accepted {
         return headline(phase).to_owned();
     }
@@ -164,31 +109,8 @@ fn message(phase: Phase, done: u64, total: Total, rate: f64, left: Option<u64>) 
         Total::Unknown => String::new(),
     };
     let rate = if rate > 0.0 { format!(", {rate:.0}/s") } else { String::new() };
-    let left = left.map_or_else(String::new, |seconds| format!(", {} left", time(seconds)));
+    let left = left.map_or_else(String::new, |left| format!(", {} left", in_words(left)));
     format!("{}: {}{of} contacts{rate}{left}", headline(phase), number(done))
-}
-
-fn time(seconds: u64) -> String {
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
-}
-
-fn headline(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Accepted => "Accepted",
-        Phase::Reading => "Reading from the CRM",
-        Phase::Comparing => "Reading what APSIS One has",
-        Phase::Held => "Waiting for approval",
-        Phase::Importing => "Importing into APSIS One",
-        Phase::Verifying => "Reading back what the import did",
-        Phase::Writing => "Writing to APSIS One",
-        Phase::Completed => "Completed",
-        Phase::Failed => "Failed",
-        Phase::Cancelled => "Cancelled",
-    }
 }
 
 /// The words are cut where the terminal ends: a line that wraps would be drawn again and again.
@@ -205,46 +127,13 @@ fn style(total: Total) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::integration::IntegrationId;
-    use crate::run::Counters;
-
-    fn run(phase: Phase, read: u64, total: Option<u64>) -> Run {
-        Run {
-            kind: crate::run::RunKind::FullSync,
-            id: RunId(1),
-            integration: IntegrationId("acme".into()),
-            forced: false,
-            source: crate::run::Source::Crm,
-            phase,
-            cursor: None,
-            read_to_end: false,
-            counters: Counters { read, ..Counters::default() },
-            total,
-            cancel_requested: false,
-            accepted_at: jiff::Timestamp::UNIX_EPOCH,
-            ended_at: None,
-            failure: None,
-            hold: None,
-            approved: false,
-        }
-    }
-
-    #[test]
-    fn the_total_is_the_crms_or_else_that_of_the_last_run() {
-        let reading = |read, total, last| Total::of(&run(Phase::Reading, read, total), last);
-        assert_eq!(reading(10, Some(50), Some(40)), Total::Known(50));
-        assert_eq!(reading(10, None, Some(40)), Total::About(40));
-        assert_eq!(reading(40, None, Some(40)), Total::Unknown, "more than the last time");
-        assert_eq!(reading(10, None, None), Total::Unknown);
-        assert_eq!(Total::of(&run(Phase::Writing, 60, None), Some(40)), Total::Known(60));
-    }
 
     #[test]
     fn the_message_says_only_what_is_known() {
-        let line = message(Phase::Reading, 1200, Total::About(3000), 480.2, Some(4));
+        let four = Some(Duration::from_secs(4));
+        let line = message(Phase::Reading, 1200, Total::About(3000), 480.2, four);
         assert_eq!(line, "Reading from the CRM: 1 200 of about 3 000 contacts, 480/s, 4 s left");
         let line = message(Phase::Reading, 0, Total::Unknown, 0.0, None);
         assert_eq!(line, "Reading from the CRM: 0 contacts");
-        assert_eq!((time(59), time(61), time(7300)), ("59 s".into(), "1 min 1 s".into(), "2 h 1 min".into()));
     }
 }

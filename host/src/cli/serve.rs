@@ -2,6 +2,7 @@
 //! stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use url::Url;
 use super::serving::Serving;
 use super::{Context, End, Opened, OrFail, Result};
 use crate::error::Failure;
-use crate::server::Server;
+use crate::server::{Listening, Protection};
 
 /// The shortest lease: below it, a busy machine would lose what it holds.
 const SHORTEST_LEASE: u64 = 2;
@@ -18,9 +19,19 @@ const SHORTEST_LEASE: u64 = 2;
 /// What the command is given.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the CRMs' deliveries are taken. Put a proxy that speaks TLS in front of it.
+    /// Where the CRMs' deliveries, the page and the API are. An address that other machines reach needs TLS, here or of
+    /// a proxy.
     #[arg(long, env = "SLUICE_LISTEN", default_value = "127.0.0.1:7480", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// A certificate, and those that signed it: a PEM file. The page, the API and deliveries are HTTPS then.
+    #[arg(long, env = "SLUICE_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key", conflicts_with = "behind_proxy")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key: a PEM file.
+    #[arg(long, env = "SLUICE_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// A proxy speaks TLS in front of this host, sets `X-Forwarded-For`, and only it reaches the address.
+    #[arg(long, env = "SLUICE_BEHIND_PROXY")]
+    behind_proxy: bool,
     /// Under which address the CRMs reach this host, or all hosts together: https://sluice.example.com. Without it no
     /// webhook is set up.
     #[arg(long, env = "SLUICE_PUBLIC_URL", value_name = "URL")]
@@ -36,10 +47,15 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
         check(url)?;
     }
     let opened = Arc::new(Opened::new(context).await?);
-    let server = Server::listen(args.listen).await.or_fail()?;
-    let address = server.address;
+    let protection = match (args.tls_certificate, args.tls_key) {
+        (Some(certificate), Some(key)) => Protection::Tls { certificate, key },
+        _ if args.behind_proxy => Protection::Proxy,
+        _ => Protection::Machine,
+    };
+    let listening = Listening::on(args.listen, protection).await.or_fail()?;
+    let (address, scheme) = (listening.address, listening.scheme());
     let lease = Duration::from_secs(args.lease);
-    let serving = Serving::start(context, &opened, server, args.public_url.clone(), lease)?;
+    let serving = Serving::start(context, &opened, listening, args.public_url.clone(), lease)?;
     let host = &serving.host;
     let answer = serde_json::json!({
         "serving": context.data, "listening": address, "public-url": args.public_url, "host": host,
@@ -50,7 +66,7 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
             |url| format!("CRMs reach it at {url}"),
         );
         format!(
-            "serving {} as {host}, listening on {address}; {reached}; ctrl-c stops, and what is interrupted then is gone \
+            "serving {} as {host}, listening on {address}: the page is at {scheme}://{address}/; {reached}; ctrl-c stops, and what is interrupted then is gone \
              on with at the next start",
             context.data.display()
         )

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::hold::LOOK_EVERY;
 use super::{Context, Opened, Result};
 use crate::hosting::HostId;
-use crate::server::Server;
+use crate::server::{self, Listening};
 use crate::sync::{Holdings, Terms};
 
 /// A host at work.
@@ -29,7 +29,7 @@ impl Serving {
     pub fn start(
         context: &Context,
         opened: &Arc<Opened>,
-        server: Server,
+        listening: Listening,
         public_url: Option<String>,
         lease: Duration,
     ) -> Result<Self> {
@@ -42,7 +42,7 @@ impl Serving {
         }
         let service = opened.service_at(public_url)?;
         let (stop, host) = (CancellationToken::new(), HostId::fresh());
-        let answering = tokio::spawn(server.run(service.clone(), host.clone(), stop.clone()));
+        let answering = tokio::spawn(server::serve(listening, service.clone(), host.clone(), stop.clone()));
         let working = tokio::spawn({
             let (opened, host, stop) = (Arc::clone(opened), host.clone(), stop.clone());
             async move {

@@ -199,6 +199,17 @@ pub struct Integration {
     pub limits: BTreeMap<String, u64>,
 }
 
+impl Integration {
+    /// Whether another definition speaks with the same CRM and the same place in APSIS One, in the same way.
+    pub fn has_same_sides(&self, other: &Self) -> bool {
+        self.connector == other.connector
+            && self.settings == other.settings
+            && self.secrets == other.secrets
+            && self.grant == other.grant
+            && self.apsis == other.apsis
+    }
+}
+
 /// Why an integration's file or secret cannot be used. No value is repeated in it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IntegrationError {

@@ -32,7 +32,7 @@ use crate::reason::{Reason, ReasonCode};
 
 pub use typed::{TypeClash, check_condition, check_consent, check_kind, check_mapping};
 
-use condition::Condition;
+pub use condition::Condition;
 use convert::Misfit;
 
 /// The longest profile key that is sent, in characters. APSIS One documents no limit; this one keeps

@@ -1,4 +1,4 @@
-//! What comes in over HTTP: the deliveries of CRMs, and (`api`) what people ask for.
+//! What comes in over HTTP: the deliveries of CRMs, and what people ask for, in a browser (`page`) or as JSON (`api`).
 //!
 //! Promises: a delivery is answered with 202 only when it is on disk; one that the CRM did not send is not
 //! stored; whoever sends slowly, too much or too often costs no other sender his answer. What a delivery
@@ -6,65 +6,36 @@
 
 mod answer;
 pub mod api;
+mod attempts;
+mod callers;
 mod deliveries;
 mod health;
 mod intake;
 mod listener;
+mod listening;
+mod page;
 mod refusals;
 mod routes;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::callers::Callers;
 use self::deliveries::Doorman;
-use crate::error::ErrorCode;
 use crate::hosting::HostId;
 use crate::sync::Service;
 
-/// Why the server cannot be started.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "this host cannot listen on {address} ({message}); give another address with --listen, or stop who has it"
-)]
-pub struct ListenError {
-    /// The address.
-    pub address: SocketAddr,
-    /// What the system said.
-    pub message: String,
-}
+pub use self::listening::{ListenError, Listening, Protection};
 
-impl ErrorCode for ListenError {
-    fn code(&self) -> &'static str {
-        "listen-failed"
-    }
-}
-
-/// The server, listening and not yet answering.
-pub struct Server {
-    listener: TcpListener,
-    /// Where it listens.
-    pub address: SocketAddr,
-}
-
-impl Server {
-    /// Takes the address; port 0 for any that is free.
-    ///
-    /// # Errors
-    /// When somebody else has it, or this user may not.
-    pub async fn listen(address: SocketAddr) -> Result<Self, ListenError> {
-        let failed = |error: std::io::Error| ListenError { address, message: error.to_string() };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
-    }
-
-    /// Answers until it is stopped; what is being answered then is answered.
-    pub async fn run(self, service: Service, host: HostId, stop: CancellationToken) {
-        let doorman = Doorman::new(Arc::clone(service.store()), service.engine().clone(), host, &stop);
-        let router = deliveries::router(doorman).merge(api::router(service)).fallback(api::no_route);
-        listener::serve(self.listener, router, stop).await;
-    }
+/// Answers until it is stopped; what is being answered then is answered.
+pub async fn serve(listening: Listening, service: Service, host: HostId, stop: CancellationToken) {
+    let doorman = Doorman::new(Arc::clone(service.store()), service.engine().clone(), host, &stop);
+    let callers = Callers::new(service);
+    let is_private = listening.protection != Protection::Machine;
+    let router = deliveries::router(doorman)
+        .merge(api::router(Arc::clone(&callers)))
+        .merge(page::router(callers, is_private, stop.clone()))
+        .fallback(api::no_route);
+    listener::serve(listening, router, stop).await;
 }

@@ -1,4 +1,4 @@
-//! Tokens, the journal of what was done with them, and answers that are given again.
+//! Tokens, sessions, the journal of what was done with them, and answers that are given again.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::access::{TokenDigest, TokenId, TokenRecord};
 use crate::journal::{Act, ActEnd, ActFilter, ActNumber, NewAct};
+use crate::session::{SessionDigest, SessionRecord};
 
 /// A request that says by a key of its own whether it is a repetition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum Repetition {
     Other,
 }
 
-/// Tokens, the journal of what was done with them, and answers that are given again.
+/// Tokens, sessions, the journal of what was done with them, and answers that are given again.
 #[async_trait]
 pub trait AccessStore: Send + Sync {
     /// Keeps a new token.
@@ -59,6 +60,18 @@ pub trait AccessStore: Send + Sync {
 
     /// Ends a token, if it has not ended; as it is then.
     async fn revoke_token(&self, id: &TokenId, at: Timestamp) -> Result<TokenRecord, StoreError>;
+
+    /// Keeps a new session.
+    async fn put_session(&self, session: &SessionRecord) -> Result<(), StoreError>;
+
+    /// A session.
+    async fn session(&self, digest: &SessionDigest) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// Notes that a session was used.
+    async fn session_used(&self, digest: &SessionDigest, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends a session.
+    async fn end_session(&self, digest: &SessionDigest) -> Result<(), StoreError>;
 
     /// Notes down what is about to be done.
     async fn begin_act(&self, act: &NewAct) -> Result<ActNumber, StoreError>;

@@ -54,7 +54,7 @@ pub async fn check_rules(
     Ok([crm.err(), definitions.err()].into_iter().flatten().collect())
 }
 
-async fn soon<T>(
+pub(super) async fn soon<T>(
     side: &'static str,
     asking: impl Future<Output = Result<T, SyncError>>,
 ) -> Result<T, Unchecked> {
@@ -86,7 +86,7 @@ async fn ask_crm(
     Ok((fields, consents))
 }
 
-async fn ask_apsis(integration: &Integration) -> Result<Definitions, SyncError> {
+pub(super) async fn ask_apsis(integration: &Integration) -> Result<Definitions, SyncError> {
     let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?.impatient();
     Ok(client.definitions().await?)
 }

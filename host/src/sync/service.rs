@@ -18,6 +18,7 @@ use tracing::{error, info};
 use super::auditing::{self, AuditOrder, Audited};
 use super::drift::Difference;
 use super::failure::SyncError;
+use super::foretelling::{Foretold, foretell};
 use super::holding::{Hold, Holdings, Validity};
 use super::line::{Line, Patience, connect};
 use super::worker::{Handle, Worker};
@@ -26,7 +27,8 @@ use crate::connector::Engine;
 use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
 use crate::hosting::{BEAT, Holding};
-use crate::integration::IntegrationId;
+use crate::contact::ContactId;
+use crate::integration::{Integration, IntegrationId};
 use crate::lane::Webhook;
 use crate::run::{Run, RunId};
 use crate::store::{RunEnd, Store, StoreError};
@@ -136,6 +138,27 @@ impl Service {
         ))
         .await?;
         Box::pin(auditing::audit(Arc::clone(self.store()), &line, id, order, each)).await
+    }
+
+    /// What a change of one contact would do now.
+    ///
+    /// # Errors
+    /// When the line cannot be opened; when the CRM cannot be asked for it; when the store fails.
+    pub async fn foretell(
+        &self,
+        integration: &Integration,
+        contact: &ContactId,
+    ) -> Result<Foretold, SyncError> {
+        let line = Box::pin(Line::open(
+            &**self.store(),
+            self.data(),
+            self.engine(),
+            integration,
+            Validity::unlimited(),
+            Patience::Short,
+        ))
+        .await?;
+        Box::pin(foretell(&**self.store(), &line, &integration.id, contact)).await
     }
 
     /// Brings an integration's webhook to what is wanted, once; how it stands then.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use sluice::connector::{Engine, read_component};
 use sluice::data_dir::DataDir;
 use sluice::hosting::HostId;
-use sluice::server::Server;
+use sluice::server::{Listening, Protection, serve};
 use sluice::store::{SqliteStore, Store};
 use sluice::sync::{Holdings, Service, Terms};
 use tokio::sync::{OnceCell, oneshot};
@@ -82,14 +82,14 @@ async fn work(data: PathBuf, port: u16, engine: Engine, told: oneshot::Sender<(A
     let service = Service::with_engine(data, Arc::clone(&store), engine, Some(url));
     let stop = CancellationToken::new();
     assert!(told.send((Arc::clone(&store), server.address)).is_ok(), "whoever starts it waits");
-    tokio::join!(server.run(service.clone(), host, stop.clone()), service.serve(holdings, stop));
+    tokio::join!(serve(server, service.clone(), host, stop.clone()), service.serve(holdings, stop));
 }
 
-async fn listen(port: u16) -> Server {
+async fn listen(port: u16) -> Listening {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let start = Instant::now();
     loop {
-        match Server::listen(address).await {
+        match Listening::on(address, Protection::Machine).await {
             Ok(server) => return server,
             Err(error) => assert!(start.elapsed() < PORT_WITHIN, "{error}"),
         }

@@ -19,12 +19,14 @@ use super::integration::apply;
 use super::serving::Serving;
 use super::sync::summary;
 use super::{Context, End, Opened, OrFail, Result, output, progress, table};
+use crate::access::{Role, Scope};
+use crate::admin::{NewToken, TokenCreated};
 use crate::change::ChangeOutcome;
 use crate::error::Failure;
 use crate::integration::{Integration, NewContacts, SecretRef};
 use crate::lane::DeliveryFilter;
 use crate::run::{Outcome, Phase, Run, RunOrder, Source};
-use crate::server::Server;
+use crate::server::{Listening, Protection};
 use crate::sync::LEASE;
 
 /// What the command is given.
@@ -33,6 +35,9 @@ pub struct Args {
     /// The Lime connector: a .wasm file.
     #[arg(long, value_name = "FILE")]
     connector: PathBuf,
+    /// Go on serving at the end, with somebody at work in the simulated CRM, and show how to log in to the page.
+    #[arg(long)]
+    stay: bool,
 }
 
 /// The integration's file, with the addresses of the simulated servers left open.
@@ -40,6 +45,9 @@ const INTEGRATION: &str = include_str!("../../../demo/acme-lime.toml");
 
 /// Between two edits while the full sync goes on.
 const EDIT_EVERY: Duration = Duration::from_millis(25);
+
+/// Between two edits while somebody looks at the page.
+const STAYING_EDIT_EVERY: Duration = Duration::from_secs(2);
 
 /// Edits after it.
 const EDITS_AFTER: u64 = 300;
@@ -100,9 +108,10 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
         integration.consents.len(),
         integration.conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
     ));
-    let server = Server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.or_fail()?;
-    let url = format!("http://{}", server.address);
-    let serving = Serving::start(&context, &opened, server, Some(url.clone()), LEASE)?;
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listening = Listening::on(here, Protection::Machine).await.or_fail()?;
+    let url = format!("http://{}", listening.address);
+    let serving = Serving::start(&context, &opened, listening, Some(url.clone()), LEASE)?;
     until("Lime CRM knows where to send", async || Ok(!sandbox.lime_subscriptions().is_empty())).await?;
     context.tell(&format!("Serving at {url}; its webhook is set up in Lime CRM"));
 
@@ -142,9 +151,35 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
     }
     context.tell("\nRejected contacts are listed with their reasons; the first of them:");
     rejected(&context, &opened, &first).await?;
+    if args.stay {
+        stay(&context, &opened, &url, &sandbox, &mut editor).await?;
+    }
     serving.stop().await;
     context.tell(NEXT);
     Ok(End::Success)
+}
+
+/// Serves on until ctrl-c, while somebody edits people now and then.
+async fn stay(
+    context: &Context,
+    opened: &Opened,
+    url: &str,
+    sandbox: &Sandbox,
+    editor: &mut Editor,
+) -> Result<()> {
+    let name = "demo".to_owned();
+    let new = NewToken { name, role: Role::Operator, scope: Scope::All, days: Some(1) };
+    let TokenCreated { token, .. } = opened.admin()?.create_token(new).await?;
+    context.answer(&serde_json::json!({ "page": url, "token": token }), || {
+        format!("\nThe page is at {url}/\nLog in with this token: {token}\nctrl-c ends the demo")
+    });
+    let mut pace = tokio::time::interval(STAYING_EDIT_EVERY);
+    loop {
+        tokio::select! {
+            _ = pace.tick() => editor.edit(sandbox, 1).map_err(refused)?,
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
 }
 
 fn integration(sandbox: &Sandbox, directory: &Path, connector: &Path) -> Result<Integration> {

@@ -2,27 +2,26 @@
 //! needs. A call that the description does not tell of is not let through.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LOCATION};
-use jiff::{SignedDuration, Timestamp};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
 use sha2::{Digest, Sha256};
 
 use super::extract::body;
 use super::problem::{Answer, Refused, RequestError};
-use crate::access::{AccessError, Caller, Need, On, Role, Token, TokenId};
+use crate::server::attempts::Peer;
+use crate::server::callers::Callers;
+use crate::access::{AccessError, Need, On, Role};
 use crate::admin::Admin;
 use crate::integration::IntegrationId;
 use crate::store::{KeptAnswer, Repeatable, Repetition};
 use crate::sync::Service;
 
-/// How exactly it is kept when a token was last used.
-const USED_TO: SignedDuration = SignedDuration::from_mins(1);
 /// The longest key of a request.
 const LONGEST_KEY: usize = 200;
 /// The largest answer that is kept to be given again.
@@ -83,41 +82,14 @@ pub fn needs(description: &serde_json::Value) -> Needs {
 
 /// The door.
 pub struct Guard {
-    service: Service,
+    callers: Arc<Callers>,
     needs: Needs,
-    used: Mutex<HashMap<TokenId, Timestamp>>,
 }
 
 impl Guard {
     /// A door with these needs.
-    pub fn new(service: Service, needs: Needs) -> Arc<Self> {
-        Arc::new(Self { service, needs, used: Mutex::default() })
-    }
-
-    async fn caller(&self, headers: &HeaderMap) -> Answer<Caller> {
-        let sent = headers.get(AUTHORIZATION).ok_or(AccessError::Missing)?;
-        let sent = sent.to_str().ok().and_then(|sent| sent.split_once(' '));
-        let (_, token) =
-            sent.filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer")).ok_or(AccessError::Missing)?;
-        let token = Token::parse(token.trim())?;
-        let store = self.service.store();
-        let known = store.token(&token.id).await?.filter(|(_, digest)| *digest == token.digest());
-        let now = Timestamp::now();
-        let caller = known.and_then(|(record, _)| record.bearer(now)).ok_or(AccessError::Unknown)?;
-        if self.is_first_use(&token.id, now) {
-            store.token_used(&token.id, now).await?;
-        }
-        Ok(caller)
-    }
-
-    /// Whether it was not used within the last minute, as far as this host knows.
-    fn is_first_use(&self, id: &TokenId, now: Timestamp) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_recent = used.get(id).is_some_and(|then| now.duration_since(*then) < USED_TO);
-        if !is_recent {
-            used.insert(id.clone(), now);
-        }
-        !is_recent
+    pub fn new(callers: Arc<Callers>, needs: Needs) -> Arc<Self> {
+        Arc::new(Self { callers, needs })
     }
 }
 
@@ -135,7 +107,8 @@ pub async fn let_in(
         // Nothing answers it: there is no such method here.
         return next.run(request).await;
     };
-    let caller = match guard.caller(request.headers()).await {
+    let peer = request.extensions().get::<Peer>().copied();
+    let caller = match guard.callers.bearer(request.headers(), peer).await {
         Ok(caller) => caller,
         Err(refused) => return refused.into_response(),
     };
@@ -151,12 +124,12 @@ pub async fn let_in(
         return Refused::from(AccessError::of(&caller, needed)).into_response();
     }
     let who = caller.who.clone();
-    request.extensions_mut().insert(Admin::new(guard.service.clone(), caller));
+    request.extensions_mut().insert(Admin::new(guard.callers.service().clone(), caller));
     match request.headers().get("idempotency-key") {
         Some(_) if need.is_secret => Refused::from(RequestError::KeyNotTaken).into_response(),
         Some(key) if !request.method().is_safe() => {
             let key = key.to_str().unwrap_or_default().to_owned();
-            let service = guard.service.clone();
+            let service = guard.callers.service().clone();
             to_the_end(async move {
                 once(&service, who, key, request, next).await.unwrap_or_else(IntoResponse::into_response)
             })
@@ -168,7 +141,7 @@ pub async fn let_in(
 }
 
 /// Goes on though whoever asked has gone away: what was begun is done, and written down.
-async fn to_the_end(answering: impl Future<Output = Response> + Send + 'static) -> Response {
+pub async fn to_the_end(answering: impl Future<Output = Response> + Send + 'static) -> Response {
     match tokio::spawn(answering).await {
         Ok(response) => response,
         // Nobody aborts it.

@@ -8,11 +8,11 @@ mod connectors;
 mod contacts;
 mod deliveries;
 mod extract;
-mod guard;
+pub(super) mod guard;
 mod integrations;
 mod journal;
 mod paging;
-mod problem;
+pub(super) mod problem;
 mod rules;
 mod runs;
 mod tokens;
@@ -30,6 +30,7 @@ use utoipa_axum::routes;
 
 use self::guard::{Guard, let_in, needs};
 use self::problem::{Problem, Refused, RequestError};
+use crate::server::callers::Callers;
 use crate::sync::Service;
 
 pub use self::guard::{AboutWhat, CallNeed, Needs};
@@ -135,10 +136,11 @@ pub fn description() -> utoipa::openapi::OpenApi {
 }
 
 /// The API.
-pub fn router(service: Service) -> Router {
+pub fn router(callers: Arc<Callers>) -> Router {
     let description = description();
     let json = serde_json::to_value(&description).unwrap_or_default();
-    let guard = Guard::new(service.clone(), needs(&json));
+    let service = callers.service().clone();
+    let guard = Guard::new(callers, needs(&json));
     let (calls, _) = OpenApiRouter::new().nest(PLACE, calls()).split_for_parts();
     let shown = Arc::new(json);
     let show = move || {

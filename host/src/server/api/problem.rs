@@ -108,7 +108,7 @@ impl From<Failure> for Refused {
 pub type Answer<T> = Result<T, Refused>;
 
 /// The HTTP status of a code. What is not named is a request that could be read, and asks for what cannot be.
-fn status(code: &str) -> StatusCode {
+pub fn status(code: &str) -> StatusCode {
     match code {
         "request-malformed" => StatusCode::BAD_REQUEST,
         "token-missing" | "token-unknown" => StatusCode::UNAUTHORIZED,
@@ -133,6 +133,7 @@ fn status(code: &str) -> StatusCode {
         "integration-changed" => StatusCode::PRECONDITION_FAILED,
         "precondition-missing" => StatusCode::PRECONDITION_REQUIRED,
         "request-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "too-many-attempts" => StatusCode::TOO_MANY_REQUESTS,
         "request-not-json" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "store-broken" | "store-too-new" | "store-too-old" | "lease-lost" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -159,6 +160,9 @@ impl IntoResponse for Refused {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+            }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
             }
@@ -173,7 +177,7 @@ pub struct Problems;
 
 impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::response::Response>> {
-        let statuses = [400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 503];
+        let statuses = [400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503];
         let problem = |status: u16| {
             let words = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
             let content = utoipa::openapi::ContentBuilder::new()

@@ -1,4 +1,4 @@
-//! Tokens, the journal, and answers that are given again.
+//! Tokens, sessions, the journal, and answers that are given again.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,6 +6,7 @@ use super::values::{Moment, some_to_json, to_json};
 use super::{Row, Sql, params};
 use crate::access::{TokenDigest, TokenId, TokenRecord};
 use crate::journal::{Act, ActEnd, ActFilter, ActNumber, NewAct};
+use crate::session::{LONGEST, SessionDigest, SessionRecord};
 use crate::store::StoreError;
 use crate::store::access::{KeptAnswer, Repeatable, Repetition};
 use crate::store::fault::Fault;
@@ -77,6 +78,63 @@ pub(super) fn revoke_token(sql: &dyn Sql, id: &TokenId, at: Timestamp) -> Result
         Some((record, _)) => Ok(record),
         None => Err(StoreError::NoToken(id.clone()).into()),
     }
+}
+
+pub(super) fn put_session(sql: &dyn Sql, session: &SessionRecord) -> Result<(), Fault> {
+    sql.execute(
+        "INSERT INTO sessions (digest, token, token_digest, opened_at, used_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        &params![
+            session.digest.0.to_vec(),
+            &session.token.0,
+            session.token_digest.0.to_vec(),
+            Moment(session.opened_at),
+            Moment(session.used_at),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn session(sql: &dyn Sql, digest: &SessionDigest) -> Result<Option<SessionRecord>, Fault> {
+    let row = sql.query_one(
+        "SELECT token, token_digest, opened_at, used_at FROM sessions WHERE digest = ?1",
+        &params![digest.0.to_vec()],
+    )?;
+    let read = |mut row: Row| {
+        let token = TokenId(row.take()?);
+        let token_digest = row.take::<Vec<u8>>()?.try_into();
+        let token_digest = token_digest.map_err(|_| Fault::Content("a digest has another length".to_owned()))?;
+        Ok(SessionRecord {
+            digest: *digest,
+            token,
+            token_digest: TokenDigest(token_digest),
+            opened_at: row.take::<Moment>()?.0,
+            used_at: row.take::<Moment>()?.0,
+        })
+    };
+    row.map(read).transpose()
+}
+
+pub(super) fn session_used(sql: &dyn Sql, digest: &SessionDigest, at: Timestamp) -> Result<(), Fault> {
+    sql.execute(
+        "UPDATE sessions SET used_at = ?2 WHERE digest = ?1",
+        &params![digest.0.to_vec(), Moment(at)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn end_session(sql: &dyn Sql, digest: &SessionDigest) -> Result<(), Fault> {
+    sql.execute("DELETE FROM sessions WHERE digest = ?1", &params![digest.0.to_vec()])?;
+    Ok(())
+}
+
+/// Deletes sessions that have ended in any case; whether there may be more.
+pub(super) fn sweep_sessions(sql: &dyn Sql, now: Timestamp) -> Result<bool, Fault> {
+    let ended = now.checked_sub(LONGEST).unwrap_or(Timestamp::MIN);
+    let gone = sql.execute(
+        "DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE opened_at < ?1 LIMIT ?2)",
+        &params![Moment(ended), SWEPT],
+    )?;
+    Ok(i64::try_from(gone).is_ok_and(|gone| gone >= SWEPT))
 }
 
 pub(super) fn begin_act(sql: &dyn Sql, act: &NewAct) -> Result<ActNumber, Fault> {

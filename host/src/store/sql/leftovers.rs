@@ -149,7 +149,8 @@ pub(super) fn sweep(sql: &dyn Sql, now: Timestamp) -> Result<bool, Fault> {
     }
     let told = seen::sweep(sql, now, AT_ONCE)?;
     let answered = access::sweep_answers(sql, now)?;
-    Ok(forget_deliveries(sql, now)? || told || answered)
+    let left = access::sweep_sessions(sql, now)?;
+    Ok(forget_deliveries(sql, now)? || told || answered || left)
 }
 
 fn sweep_part(sql: &dyn Sql, part: Part, owner: i64) -> Result<(), Fault> {

@@ -91,6 +91,9 @@ async fn receive(
     undecoded: Undecoded,
 ) -> (Undecoded, Result<Vec<Change>, CallError>) {
     let delivery = undecoded.delivery.clone();
+    if let Some(contact) = delivery.asked_for() {
+        return (undecoded, Ok(vec![Change::Touched(contact)]));
+    }
     let task = tokio::spawn(async move {
         let said = connection.receive(&delivery).await?;
         with_sharers(&connection, said).await

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::SqlStore;
 use crate::access::{TokenDigest, TokenId, TokenRecord};
 use crate::journal::{Act, ActEnd, ActFilter, ActNumber, NewAct};
+use crate::session::{SessionDigest, SessionRecord};
 use crate::store::sql::{Engine, access};
 use crate::store::{AccessStore, KeptAnswer, Repeatable, Repetition, StoreError};
 
@@ -33,6 +34,26 @@ impl<E: Engine> AccessStore for SqlStore<E> {
     async fn revoke_token(&self, id: &TokenId, at: Timestamp) -> Result<TokenRecord, StoreError> {
         let id = id.clone();
         self.engine.write(move |sql| access::revoke_token(sql, &id, at)).await
+    }
+
+    async fn put_session(&self, session: &SessionRecord) -> Result<(), StoreError> {
+        let session = session.clone();
+        self.engine.write(move |sql| access::put_session(sql, &session)).await
+    }
+
+    async fn session(&self, digest: &SessionDigest) -> Result<Option<SessionRecord>, StoreError> {
+        let digest = *digest;
+        self.engine.read(move |sql| access::session(sql, &digest)).await
+    }
+
+    async fn session_used(&self, digest: &SessionDigest, at: Timestamp) -> Result<(), StoreError> {
+        let digest = *digest;
+        self.engine.write(move |sql| access::session_used(sql, &digest, at)).await
+    }
+
+    async fn end_session(&self, digest: &SessionDigest) -> Result<(), StoreError> {
+        let digest = *digest;
+        self.engine.write(move |sql| access::end_session(sql, &digest)).await
     }
 
     async fn begin_act(&self, act: &NewAct) -> Result<ActNumber, StoreError> {
