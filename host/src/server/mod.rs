@@ -14,7 +14,6 @@ mod refusals;
 mod routes;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +62,7 @@ impl Server {
 
     /// Answers until it is stopped; what is being answered then is answered.
     pub async fn run(self, service: Service, host: HostId, stop: CancellationToken) {
-        let doorman = Doorman::new(Arc::clone(service.store()), service.engine().clone(), host, &stop);
+        let doorman = Doorman::new(&service, host, &stop);
         let router = deliveries::router(doorman).merge(api::router(service)).fallback(api::no_route);
         listener::serve(self.listener, router, stop).await;
     }

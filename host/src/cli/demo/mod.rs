@@ -22,6 +22,7 @@ use super::{Context, End, Opened, OrFail, Result, output, progress, table};
 use crate::change::ChangeOutcome;
 use crate::error::Failure;
 use crate::integration::{Integration, NewContacts, SecretRef};
+use crate::keys::KeySource;
 use crate::lane::DeliveryFilter;
 use crate::run::{Outcome, Phase, Run, RunOrder, Source};
 use crate::server::Server;
@@ -89,7 +90,8 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
         sandbox.apsis_url()
     ));
 
-    let context = Context { data: directory.join("data"), store: None, json: context.json };
+    let context =
+        Context { data: directory.join("data"), store: None, keys: KeySource::Nowhere, json: context.json };
     let opened = Arc::new(Opened::new(&context).await?);
     let integration = apply(&opened, integration(&sandbox, directory, &args.connector)?).await?.integration;
     context.tell(&format!(
