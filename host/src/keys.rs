@@ -173,7 +173,7 @@ impl KeySource {
 /// A new key, as it is written down.
 pub fn fresh_key() -> (KeyId, SecretString) {
     let bytes = Zeroizing::new(rand::random::<[u8; KEY_BYTES]>());
-    (id(&*bytes), SecretString::from(BASE64.encode(&*bytes)))
+    (id(&*bytes), SecretString::from(BASE64.encode(*bytes)))
 }
 
 fn id(key: &[u8]) -> KeyId {
