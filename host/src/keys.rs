@@ -5,6 +5,7 @@
 //! the store, so that whoever has the store alone has no secret. No key and no value is in an error, and what held one is
 //! wiped when it is let go.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -188,6 +189,12 @@ struct Key {
 
 /// Keys: the first one seals, all of them open.
 pub struct Keys(Vec<Key>);
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
+    }
+}
 
 impl Keys {
     /// Keys in base64, separated by white space or commas; what follows a `#` in its line is passed over.

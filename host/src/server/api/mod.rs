@@ -46,9 +46,9 @@ const PLACE: &str = "/api/v1";
         description = "Syncs a CRM's contacts into APSIS One. What the command line does, this does, too.\n\nA call needs \
             a token (`sluice token create`) with the role that `security` names: viewer, editor or operator, each of \
             which may do what those before it may. `host` beside it: the token must be for all integrations; `secret`: \
-            the request or the answer holds a secret, and no `Idempotency-Key` is taken.\n\nAn `Idempotency-Key` with a POST, PUT or DELETE \
-            makes it take effect once: for a day, the same key gives the same answer. Problems have the codes of \
-            docs/errors.md."
+            the request or the answer holds a secret, and no `Idempotency-Key` is taken.\n\nAn `Idempotency-Key` with a \
+            POST, PUT or DELETE makes it take effect once: for a day, the same key gives the same answer. Problems have \
+            the codes of docs/errors.md."
     ),
     components(schemas(Problem)),
     tags(
