@@ -8,6 +8,7 @@ use crate::access::Scope;
 use crate::change::ChangeOutcome;
 use crate::integration::{IntegrationId, SecretRef};
 use crate::profile::Answer;
+use crate::secret::SecretName;
 
 impl PartialSchema for Answer {
     fn schema() -> RefOr<Schema> {
@@ -37,6 +38,8 @@ enum SecretPlace {
     Env(String),
     /// In a file on the host, without its trailing newline.
     File(String),
+    /// In the store, sealed, under this name among the integration's own.
+    Stored(SecretName),
 }
 
 impl PartialSchema for SecretRef {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sluice_sandbox::{Addresses, People, Sandbox, SandboxConfig};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// A program of this package, built with its tests: cargo puts it beside the folder of the tests' own.
@@ -162,6 +163,34 @@ impl Installation {
         self.path("data")
     }
 
+    /// Keys to the secrets in the store, which programs are given that are started once this file is there.
+    pub fn keys(&self) -> PathBuf {
+        self.path("keys")
+    }
+
+    /// Gives these keys to the programs, the current one first.
+    pub fn give_keys(&self, keys: &[&str]) {
+        std::fs::write(self.keys(), keys.join("\n")).expect("a file can be written");
+    }
+
+    /// Makes a key: its id, and the key.
+    pub async fn new_key(&self) -> (String, String) {
+        let made = self.run(&["secrets", "key"]).await;
+        let part = |name: &str| made.last()[name].as_str().expect("a text").to_owned();
+        (part("id"), part("key"))
+    }
+
+    /// Keeps a secret in the store.
+    pub async fn set_secret(&self, integration: &str, name: &str, value: &str) -> Ended {
+        let mut command = self.command(&["secrets", "set", integration, name]);
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("the program can be started");
+        let mut input = child.stdin.take().expect("it is piped");
+        // A program that has ended already takes nothing.
+        let _ = input.write_all(format!("{value}\n").as_bytes()).await;
+        drop(input);
+        ended(child).await
+    }
+
     /// The program with these arguments, all output piped, dying with the test.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_on(&self.data(), arguments)
@@ -172,6 +201,9 @@ impl Installation {
         let mut command = Command::new(sluice());
         if let Some(store) = &self.store {
             command.env("SLUICE_STORE", store);
+        }
+        if self.keys().is_file() {
+            command.env("SLUICE_KEY_FILE", self.keys());
         }
         command
             .args(["--json", "--data"])

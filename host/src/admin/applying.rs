@@ -1,8 +1,10 @@
 //! Integrations: added, replaced, given other rules, switched on and off, taken away.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,6 +12,7 @@ use super::{About, Admin, Done, failed};
 use crate::connector::{Connector, read_component};
 use crate::error::Failure;
 use crate::integration::{ConditionRow, ConsentRow, FieldRow, Integration, IntegrationId};
+use crate::secret::{NewSecret, SecretName, check_secret};
 use crate::store::{Expected, StoreError};
 use crate::sync::{self, Unchecked};
 
@@ -89,17 +92,40 @@ impl Admin {
     /// # Errors
     /// The first thing that is wrong with it; it is not what `expected` says; a run is active; the store fails.
     pub async fn apply(&self, integration: Integration, expected: Expected) -> Result<Applied, Failure> {
+        self.apply_with_secrets(integration, BTreeMap::new(), expected).await
+    }
+
+    /// The same, with secrets of it that are to be kept in the store: all of it is stored, or nothing.
+    ///
+    /// # Errors
+    /// As `apply`; a secret cannot be so, or there is no key to seal it under.
+    pub async fn apply_with_secrets(
+        &self,
+        integration: Integration,
+        secrets: BTreeMap<SecretName, SecretString>,
+        expected: Expected,
+    ) -> Result<Applied, Failure> {
+        // Before anything is written down: a name may be a value, in the wrong place.
+        secrets.iter().try_for_each(|(name, value)| check_secret(name, value)).map_err(failed)?;
         let id = integration.id.clone();
+        let names: Vec<&str> = secrets.keys().map(|name| name.0.as_str()).collect();
+        let names = (!names.is_empty()).then(|| format!("with the secrets {}", names.join(", ")));
+        let about = About { integration: Some(&id), about: names };
         let doing = async {
+            let sealed = secrets.iter().map(|(name, value)| self.sealed(&id, name, value));
+            let sealed: Vec<NewSecret> = sealed.collect::<Result<_, _>>()?;
             let before = self.store().integration(&id).await.map_err(failed)?;
-            let applied = self.put(integration, before.as_ref(), expected).await?;
+            // It is checked with the values that it will have.
+            let service = self.service.having((id.clone(), secrets));
+            let admin = Self::new(service, self.caller.clone());
+            let applied = admin.put(integration, &sealed, before.as_ref(), expected).await?;
             Ok(Done {
                 before: before.as_ref().and_then(|before| serde_json::to_value(before).ok()),
                 after: serde_json::to_value(&applied.integration).ok(),
                 value: applied,
             })
         };
-        self.noted("integration.apply", About::integration(&id), doing).await
+        self.noted("integration.apply", about, doing).await
     }
 
     /// Saves one part of an integration's rules.
@@ -116,7 +142,7 @@ impl Admin {
             let before = self.integration(id).await?;
             let rules = Rules::of(&before);
             let changed = change.clone().made_to(before.clone());
-            let applied = self.put(changed, Some(&before), Expected::Revision(revision)).await?;
+            let applied = self.put(changed, &[], Some(&before), Expected::Revision(revision)).await?;
             Ok(Done {
                 before: serde_json::to_value(rules).ok(),
                 after: serde_json::to_value(Rules::of(&applied.integration)).ok(),
@@ -129,13 +155,14 @@ impl Admin {
     async fn put(
         &self,
         integration: Integration,
+        secrets: &[NewSecret],
         before: Option<&Integration>,
         expected: Expected,
     ) -> Result<Applied, Failure> {
         let integration = self.prepare(integration).await?;
-        let unchecked =
-            sync::check_rules(&**self.store(), self.service.engine(), &integration).await.map_err(failed)?;
-        let revision = self.store().put_integration_at(&integration, expected).await.map_err(failed)?;
+        let unchecked = sync::check_rules(&self.service, &integration).await.map_err(failed)?;
+        let revision = self.store().put_integration_with(&integration, secrets, expected).await;
+        let revision = revision.map_err(failed)?;
         Ok(Applied { integration, revision, is_new: before.is_none(), unchecked })
     }
 
@@ -150,7 +177,7 @@ impl Admin {
             self.store().put_component(&name, component).await.map_err(failed)?;
             integration.connector = name;
         }
-        sync::check_connection(&**self.store(), self.service.engine(), &integration).await.map_err(failed)?;
+        sync::check_connection(&self.service, &integration).await.map_err(failed)?;
         let known = self.store().integration(&integration.id).await.map_err(failed)?;
         if known.is_some_and(|known| !known.apsis.is_same_place(&integration.apsis)) {
             return Err(Failure {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::apsis::Client;
 use crate::error::{ErrorCode, Failure};
 use crate::integration::Integration;
-use crate::sync::{self, Service, SyncError};
+use crate::sync::{self, Service};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -54,11 +54,9 @@ impl Findings<'_> {
 /// Checks an integration; each finding is handed over as it comes.
 pub async fn checkup(service: &Service, integration: &Integration, each: &mut (dyn FnMut(Finding) + Send)) {
     let mut findings = Findings(each);
-    let connection = findings.note(
-        "connector",
-        sync::connect(&**service.store(), service.engine(), integration).await,
-        |_| vec!["the component loads, and its settings and secrets fit".to_owned()],
-    );
+    let connection = findings.note("connector", sync::connect(service, integration).await, |_| {
+        vec!["the component loads, and its settings and secrets fit".to_owned()]
+    });
     let mut fields = None;
     if let Some(connection) = &connection {
         findings.note("CRM", connection.check().await, Clone::clone);
@@ -80,12 +78,8 @@ pub async fn checkup(service: &Service, integration: &Integration, each: &mut (d
             });
         }
     }
-    let client = integration
-        .apsis
-        .client_secret
-        .read()
-        .map_err(SyncError::from)
-        .and_then(|secret| Ok(Client::new(&integration.apsis, secret)?));
+    let secret = service.secrets().of_apsis(integration).await;
+    let client = secret.and_then(|secret| Ok(Client::new(&integration.apsis, secret)?));
     let client = findings
         .note("APSIS One settings", client, |_| vec!["the address and the secret can be used".to_owned()]);
     let Some(client) = client else { return };

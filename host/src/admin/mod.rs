@@ -9,6 +9,7 @@ mod checks;
 mod contacts;
 mod deliveries;
 mod runs;
+mod secrets;
 mod tokens;
 mod trying;
 
@@ -26,6 +27,7 @@ use crate::sync::Service;
 pub use applying::{Applied, Rules, RulesChange};
 pub use checks::{Finding, checkup};
 pub use contacts::{ContactStory, StoryChange, StoryRun};
+pub use secrets::{RotatedSecrets, SecretLeft};
 pub use tokens::{NewToken, TokenCreated};
 pub use trying::Matching;
 

@@ -46,8 +46,7 @@ impl Admin {
     /// # Errors
     /// The component cannot be loaded; the store fails.
     pub async fn sides(&self, integration: &Integration) -> Result<Sides, Failure> {
-        let (store, engine) = (self.store(), self.service.engine());
-        sync::sides(&**store, engine, integration).await.map_err(failed)
+        sync::sides(&self.service, integration).await.map_err(failed)
     }
 
     /// What conditions would make of the contacts that are known. Those that there is no time for are left out.

@@ -1,7 +1,5 @@
 //! `sluice contact forget` and `readmit`: a person is erased, or let in again.
 
-use std::sync::Arc;
-
 use super::hold::hold_or_wait;
 use super::{Context, Opened, OrFail, Result, output, table};
 use crate::contact::ContactId;
@@ -30,7 +28,7 @@ pub async fn forget(
         }
     };
     if let Some(hold) = hold_or_wait(context, opened, id, is_done).await? {
-        let done = forget_all(&*Arc::clone(&opened.store), &hold, integration).await.or_fail();
+        let done = forget_all(&opened.service()?, &hold, integration).await.or_fail();
         hold.release().await.or_fail()?;
         if let Some(error) = done.map_err(asked_for)? {
             return Err(asked_for(Failure::from(&error)));

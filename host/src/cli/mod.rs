@@ -18,6 +18,7 @@ mod logging;
 mod output;
 mod preview;
 mod progress;
+mod secrets;
 mod serve;
 mod serving;
 mod status;
@@ -37,6 +38,7 @@ use crate::access::Caller;
 use crate::admin::Admin;
 use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
+use crate::keys::KeySource;
 use crate::store::{PostgresStore, SqliteStore, Store, StoreError, is_postgres_url};
 use crate::sync::Service;
 
@@ -51,6 +53,10 @@ pub struct Cli {
     /// hosts may share it.
     #[arg(long, global = true, env = "SLUICE_STORE", value_name = "URL", hide_env_values = true)]
     store: Option<String>,
+    /// A file with the keys that secrets in the store are sealed under, one a line: the current one first, those of before
+    /// after it. SLUICE_KEY may hold them instead.
+    #[arg(long, global = true, env = "SLUICE_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Print JSON lines instead of tables and progress bars.
     #[arg(long, global = true)]
     json: bool,
@@ -90,6 +96,9 @@ enum Command {
     /// Tokens: who may do what over the API.
     #[command(subcommand)]
     Token(token::Command),
+    /// Secrets: what is kept sealed in the store.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Show who did what on purpose, the newest first.
     Journal(journal::Args),
     /// The store's schema.
@@ -135,6 +144,7 @@ impl From<End> for ExitCode {
 struct Context {
     data: PathBuf,
     store: Option<String>,
+    keys: KeySource,
     json: bool,
 }
 
@@ -176,6 +186,7 @@ impl Context {
 struct Opened {
     data: DataDir,
     store: Arc<dyn Store>,
+    keys: KeySource,
     /// Whether other hosts may share the store.
     shared: bool,
 }
@@ -183,14 +194,15 @@ struct Opened {
 impl Opened {
     async fn new(context: &Context) -> Result<Self> {
         let data = DataDir::open(&context.data).or_fail()?;
+        let keys = context.keys.clone();
         match &context.store {
             None => {
                 let store = SqliteStore::open(&data.database()).or_fail()?;
-                Ok(Self { data, store: Arc::new(store), shared: false })
+                Ok(Self { data, store: Arc::new(store), keys, shared: false })
             }
             Some(url) => {
                 let store = PostgresStore::open(postgres(url)?).await.or_fail()?;
-                Ok(Self { data, store: Arc::new(store), shared: true })
+                Ok(Self { data, store: Arc::new(store), keys, shared: true })
             }
         }
     }
@@ -206,7 +218,8 @@ impl Opened {
 
     /// A service that CRMs reach under this address.
     fn service_at(&self, public_url: Option<String>) -> Result<Service> {
-        Service::new(self.data.clone(), self.store.clone(), public_url).or_fail()
+        let service = Service::new(self.data.clone(), self.store.clone(), public_url).or_fail()?;
+        Ok(service.with_keys(self.keys.clone()))
     }
 }
 
@@ -282,7 +295,8 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<End> {
-    let context = Context { data: cli.data, store: cli.store, json: cli.json };
+    let keys = KeySource::of_process(cli.key_file).or_fail()?;
+    let context = Context { data: cli.data, store: cli.store, keys, json: cli.json };
     match cli.command {
         Command::Demo(args) => demo::run(&context, args).await,
         Command::Serve(args) => serve::run(&context, args).await,
@@ -294,6 +308,7 @@ async fn run(cli: Cli) -> Result<End> {
         Command::Contact(command) => contact::run(&context, command).await,
         Command::Status(args) => status::run(&context, args).await,
         Command::Token(command) => token::run(&context, command).await,
+        Command::Secrets(command) => secrets::run(&context, command).await,
         Command::Journal(args) => journal::run(&context, args).await,
         Command::Store(command) => store::run(&context, command).await,
         Command::Doctor(args) => doctor::run(&context, args).await,

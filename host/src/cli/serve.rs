@@ -46,6 +46,8 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
     if let Some(url) = &args.public_url {
         check(url)?;
     }
+    // Before anything is begun: what cannot be read now would pause every lane that needs it.
+    context.keys.keys().or_fail()?;
     let opened = Arc::new(Opened::new(context).await?);
     let protection = match (args.tls_certificate, args.tls_key) {
         (Some(certificate), Some(key)) => Protection::Tls { certificate, key },

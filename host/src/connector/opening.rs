@@ -197,6 +197,17 @@ fn origins(
     Err(OpenError::NotGranted { integration: given.integration.0.clone(), origins: missing.join(", ") })
 }
 
+impl Connector {
+    /// The origins that it asks for with these settings, for whoever grants them; what cannot be one is left out, and
+    /// refused when it is opened.
+    pub fn wanted_origins(&self, settings: &BTreeMap<String, Json>) -> Vec<String> {
+        let description = self.description();
+        let texts = Schema { integration: "", schema: &description.settings_schema }.texts(settings);
+        let filled = description.origins.iter().filter_map(|template| fill(template, &texts));
+        filled.filter_map(|origin| Origin::parse(&origin).ok()).map(|origin| origin.to_string()).collect()
+    }
+}
+
 /// The template with its `{settings.name}` filled in; none where a setting is not given.
 fn fill(template: &str, settings: &BTreeMap<String, String>) -> Option<String> {
     let mut filled = String::new();

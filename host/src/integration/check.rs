@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Integration, IntegrationError};
+use super::{Integration, IntegrationError, SecretRef};
 
 impl Integration {
     /// Checks ids, addresses and the rows against each other.
@@ -32,6 +32,17 @@ impl Integration {
             let url = address(&key, origin)?;
             if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
                 return refuse(&key, "must be scheme, host and port only, such as https://acme.lime-crm.com");
+            }
+        }
+        let named = self.secrets.iter().map(|(name, place)| (format!("secrets.{name}"), place));
+        for (key, place) in named.chain([("apsis.client-secret".to_owned(), &self.apsis.client_secret)]) {
+            if let SecretRef::Stored(name) = place
+                && !name.is_good()
+            {
+                return refuse(
+                    &key,
+                    "must name a stored secret by lower-case letters, digits, `-`, `.` and `_`, at most 100",
+                );
             }
         }
         if let Some((name, _)) = self.settings.iter().find(|(_, value)| value.is_null()) {

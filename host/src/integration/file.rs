@@ -109,6 +109,8 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorCode;
+    use crate::integration::{secret_in_file, secret_in_variable};
+    use crate::secret::SecretName;
 
     fn demo() -> String {
         include_str!("../../demo/acme-lime.toml")
@@ -181,8 +183,22 @@ mod tests {
         std::fs::write(folder.path().join("key"), "s3cret \r\n").unwrap();
         let text = demo().replace("{ env = \"SLUICE_DEMO_APSIS_SECRET\" }", "{ file = \"key\" }");
         let read = Integration::parse(&text, &folder.path().join("a.toml")).unwrap();
-        assert_eq!(read.apsis.client_secret.read().unwrap().expose_secret(), "s3cret ");
-        let missing = SecretRef::Env("SLUICE_TEST_NOT_SET".into()).read().unwrap_err();
+        let SecretRef::File(file) = &read.apsis.client_secret else { panic!("{:?}", read.apsis) };
+        assert_eq!(secret_in_file(file).unwrap().expose_secret(), "s3cret ");
+        let missing = secret_in_variable("SLUICE_TEST_NOT_SET").unwrap_err();
         assert!(missing.to_string().contains("SLUICE_TEST_NOT_SET"));
+    }
+
+    #[test]
+    fn a_stored_secret_is_named_by_what_can_be_a_name() {
+        let with = |name: &str| {
+            let place = format!("{{ stored = \"{name}\" }}");
+            parse(&demo().replace("{ env = \"SLUICE_DEMO_APSIS_SECRET\" }", &place))
+        };
+        let read = with("apsis").unwrap();
+        assert_eq!(read.apsis.client_secret, SecretRef::Stored(SecretName("apsis".into())));
+        assert_eq!(parse(&read.to_toml().unwrap()).unwrap(), read);
+        let error = with("Hunter2!").unwrap_err().to_string();
+        assert!(error.contains("apsis.client-secret") && !error.contains("Hunter2"), "{error}");
     }
 }

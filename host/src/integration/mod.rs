@@ -1,6 +1,6 @@
 //! An integration: one customer's connection, as its file (TOML or JSON) says it.
 //!
-//! Secrets are never in it: a secret is named, with where the host finds its value (`env`, `file`).
+//! Secrets are never in it: a secret is named, with where the host finds its value (`env`, `file`, `stored`).
 //! This module checks what can be checked without a CRM and without APSIS One; names that need their
 //! definitions (an attribute by its display name) are resolved when a run starts.
 
@@ -25,11 +25,13 @@ use thiserror::Error;
 
 use crate::brake::Brake;
 use crate::error::ErrorCode;
+use crate::secret::SecretName;
 
 pub use condition::{Comparison, ConditionRow, FieldCondition, Test};
 pub use difference::needs_full_sync;
 pub use mapping::{AttributeKind, ConsentRow, Conversion, FieldRow, OnInvalid, OnTooLong, Show};
 pub use real_time::{NewContacts, OnDelete, RealTime};
+pub use secret::{secret_in_file, secret_in_variable, without_newline};
 pub use story::StorySettings;
 
 /// An integration's id: lower-case letters, digits and hyphens, at most 64.
@@ -51,6 +53,8 @@ pub enum SecretRef {
     Env(String),
     /// In a file, without its trailing newline.
     File(PathBuf),
+    /// In the store, sealed, under this name among the integration's own.
+    Stored(SecretName),
 }
 
 /// What the operator lets the connector reach.
@@ -104,6 +108,20 @@ pub enum SameAddress {
 }
 
 impl ApsisSettings {
+    /// Of which nothing is known yet but where the API key's secret will be.
+    pub fn new(client_secret: SecretRef) -> Self {
+        Self {
+            url: "https://api.apsis.one".to_owned(),
+            client_id: String::new(),
+            client_secret,
+            section: String::new(),
+            keyspace: crm_keyspace(),
+            private_network: false,
+            requests_per_second: requests_per_second(),
+            same_address: SameAddress::default(),
+        }
+    }
+
     /// Whether profiles written by one are found by the other. The API key may be another of the same
     /// account.
     pub fn is_same_place(&self, other: &Self) -> bool {

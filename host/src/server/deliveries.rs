@@ -22,10 +22,10 @@ use super::intake::Intake;
 use super::refusals::Refusals;
 use super::routes::{Route, Routes};
 use crate::change::{Arrival, Delivery, NewDelivery, Refused};
-use crate::connector::{CallError, Engine, NextStep, Proof, SaidKind};
+use crate::connector::{CallError, NextStep, Proof, SaidKind};
 use crate::error::ErrorCode;
 use crate::hosting::HostId;
-use crate::store::Store;
+use crate::sync::Service;
 
 /// The largest body that is taken.
 pub const BODY_BYTES: usize = 1 << 20;
@@ -68,9 +68,10 @@ pub struct Doorman {
 
 impl Doorman {
     /// Begins to keep up with the store.
-    pub fn new(store: Arc<dyn Store>, engine: Engine, host: HostId, stop: &CancellationToken) -> Arc<Self> {
+    pub fn new(service: &Service, host: HostId, stop: &CancellationToken) -> Arc<Self> {
+        let store = Arc::clone(service.store());
         Arc::new(Self {
-            routes: Routes::new(Arc::clone(&store), engine, stop.clone()),
+            routes: Routes::new(service.clone(), stop.clone()),
             intake: Intake::start(Arc::clone(&store)),
             refusals: Refusals::stored(Arc::clone(&store), stop.clone()),
             verifying: Semaphore::new(VERIFYING),

@@ -27,10 +27,11 @@ use crate::hosting::HostId;
 use crate::sync::Service;
 
 pub use self::listening::{ListenError, Listening, Protection};
+pub use self::page::{PageNeed, needs as page_needs};
 
 /// Answers until it is stopped; what is being answered then is answered.
 pub async fn serve(listening: Listening, service: Service, host: HostId, stop: CancellationToken) {
-    let doorman = Doorman::new(Arc::clone(service.store()), service.engine().clone(), host, &stop);
+    let doorman = Doorman::new(&service, host, &stop);
     let callers = Callers::new(service);
     let is_private = listening.protection != Protection::Machine;
     let router = deliveries::router(doorman)

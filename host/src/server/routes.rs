@@ -13,12 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::answer::Refusal;
-use crate::connector::{Connection, Engine};
+use crate::connector::Connection;
 use crate::error::ErrorCode;
 use crate::integration::IntegrationId;
 use crate::lane::Standing;
-use crate::store::Store;
-use crate::sync::connect;
+use crate::sync::{Service, connect};
 
 /// How often the store is asked what has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -58,16 +57,15 @@ fn digest(key: &str) -> [u8; 32] {
 
 /// All addresses that were asked for.
 pub struct Routes {
-    store: Arc<dyn Store>,
-    engine: Engine,
+    service: Service,
     known: Mutex<HashMap<IntegrationId, Arc<Route>>>,
     unknown: Mutex<HashMap<IntegrationId, Instant>>,
 }
 
 impl Routes {
     /// Routes that keep up with the store until `stop`.
-    pub fn new(store: Arc<dyn Store>, engine: Engine, stop: CancellationToken) -> Arc<Self> {
-        let routes = Arc::new(Self { store, engine, known: Mutex::default(), unknown: Mutex::default() });
+    pub fn new(service: Service, stop: CancellationToken) -> Arc<Self> {
+        let routes = Arc::new(Self { service, known: Mutex::default(), unknown: Mutex::default() });
         let keeping = Arc::clone(&routes);
         tokio::spawn(async move {
             while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
@@ -118,12 +116,12 @@ impl Routes {
 
     /// None: there is no such integration, or its connector takes no deliveries.
     async fn load(&self, id: &IntegrationId) -> Result<Option<Arc<Route>>, Refusal> {
-        let standing = self.store.standing(id).await.map_err(|error| {
+        let standing = self.service.store().standing(id).await.map_err(|error| {
             warn!(code = error.code(), "the store does not say what an address is");
             Refusal::NotNow
         })?;
         let Some(standing) = standing else { return Ok(None) };
-        let connection = connect(&*self.store, &self.engine, &standing.integration).await;
+        let connection = connect(&self.service, &standing.integration).await;
         let connection = connection.map_err(|error| {
             warn!(integration = %id, code = error.code(), %error, "deliveries cannot be checked, and are not taken");
             Refusal::NotNow
@@ -131,7 +129,7 @@ impl Routes {
         if !connection.connector().exports().deliveries {
             return Ok(None);
         }
-        let webhook = self.store.webhook(id).await.map_err(|_| Refusal::NotNow)?;
+        let webhook = self.service.store().webhook(id).await.map_err(|_| Refusal::NotNow)?;
         let Standing { integration, revision, key, previous_key, .. } = standing;
         let known = webhook.standing.into_iter().chain(webhook.leaving).map(|subscription| subscription.url);
         let known = known.chain(webhook.asked);
@@ -153,7 +151,7 @@ impl Routes {
     /// Forgets what is no longer so; the next request looks it up.
     async fn keep_up(&self) {
         // While the store does not answer, what was known stays.
-        let Ok(all) = self.store.holdings().await else { return };
+        let Ok(all) = self.service.store().holdings().await else { return };
         let now: HashMap<IntegrationId, i64> =
             all.into_iter().map(|holding| (holding.integration, holding.revision)).collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

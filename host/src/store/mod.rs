@@ -15,6 +15,7 @@ mod integrations;
 mod postgres;
 mod queue;
 mod runs;
+mod secrets;
 mod sql;
 mod sqlite;
 mod stories;
@@ -27,6 +28,7 @@ use crate::error::{ErrorCode, Failure};
 use crate::integration::IntegrationId;
 use crate::profile::KnownConsent;
 use crate::run::{Decided, Phase, RunId};
+use crate::secret::SecretPlace;
 
 pub use access::{AccessStore, KeptAnswer, Repeatable, Repetition};
 pub use addresses::{AddressStore, Hearer};
@@ -36,6 +38,7 @@ pub use integrations::{Expected, IntegrationStore};
 pub use postgres::{PostgresStore, is_postgres_url};
 pub use queue::QueueStore;
 pub use runs::RunStore;
+pub use secrets::SecretStore;
 pub use sqlite::SqliteStore;
 pub use stories::StoryStore;
 
@@ -125,6 +128,10 @@ pub enum StoreError {
     /// There is no such token.
     #[error("there is no token {0}; `sluice token list` names those there are")]
     NoToken(TokenId),
+    /// There is no such secret.
+    #[error("{integration} has no secret {name} in the store; `sluice secrets list {integration}` names those there are",
+        integration = .0.integration, name = .0.name)]
+    NoSecret(SecretPlace),
     /// There is no such run.
     #[error("there is no run {0}; `sluice sync list` names those there are")]
     NoRun(RunId),
@@ -177,6 +184,7 @@ impl ErrorCode for StoreError {
             Self::NoIntegration(_) => "integration-unknown",
             Self::Changed { .. } => "integration-changed",
             Self::NoToken(_) => "token-none",
+            Self::NoSecret(_) => "secret-unknown",
             Self::NoRun(_) => "run-unknown",
             Self::RunActive { .. } => "run-active",
             Self::KnownNotEnough { .. } => "known-not-enough",
@@ -247,13 +255,22 @@ pub struct Newcomer {
 /// [`StoreError::RunEnded`]. Moments are kept to the microsecond. A call whose future is dropped may have
 /// taken effect.
 pub trait Store:
-    AccessStore + IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore
+    AccessStore
+    + IntegrationStore
+    + SecretStore
+    + HostStore
+    + QueueStore
+    + RunStore
+    + AddressStore
+    + AuditStore
+    + StoryStore
 {
 }
 
 impl<
     T: AccessStore
         + IntegrationStore
+        + SecretStore
         + HostStore
         + QueueStore
         + RunStore

@@ -9,12 +9,11 @@ use super::failure::SyncError;
 use super::line::{Patience, connect, load};
 use super::mapping::{check_names, check_types, resolve};
 use super::patience::patiently;
+use super::service::Service;
 use crate::apsis::{Client, Definitions};
-use crate::connector::Engine;
 use crate::contact::{ConsentInfo, FieldInfo};
 use crate::error::Failure;
 use crate::integration::Integration;
-use crate::store::Store;
 
 /// Whoever saves rules does not wait longer for a side.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -32,15 +31,11 @@ pub struct Unchecked {
 ///
 /// # Errors
 /// When the component cannot be loaded, or a row names what a side does not have, or does not fit its types.
-pub async fn check_rules(
-    store: &dyn Store,
-    engine: &Engine,
-    integration: &Integration,
-) -> Result<Vec<Unchecked>, SyncError> {
-    let connector = load(store, engine, integration).await?;
+pub async fn check_rules(service: &Service, integration: &Integration) -> Result<Vec<Unchecked>, SyncError> {
+    let connector = load(service, integration).await?;
     let (crm, definitions) = tokio::join!(
-        soon("the CRM", ask_crm(store, engine, integration)),
-        soon("APSIS One", ask_apsis(integration)),
+        soon("the CRM", ask_crm(service, integration)),
+        soon("APSIS One", ask_apsis(service, integration)),
     );
     if let Ok((fields, consents)) = &crm {
         check_names(integration, fields, consents)?;
@@ -72,11 +67,10 @@ pub(super) async fn soon<T>(
 }
 
 async fn ask_crm(
-    store: &dyn Store,
-    engine: &Engine,
+    service: &Service,
     integration: &Integration,
 ) -> Result<(Vec<FieldInfo>, Vec<ConsentInfo>), SyncError> {
-    let connection = connect(store, engine, integration).await?;
+    let connection = connect(service, integration).await?;
     let fields = patiently(Patience::Short, || connection.list_fields()).await?;
     let consents = if integration.consents.iter().any(|row| row.consent.is_some()) {
         patiently(Patience::Short, || connection.list_consents()).await?
@@ -86,7 +80,7 @@ async fn ask_crm(
     Ok((fields, consents))
 }
 
-pub(super) async fn ask_apsis(integration: &Integration) -> Result<Definitions, SyncError> {
-    let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?.impatient();
-    Ok(client.definitions().await?)
+pub(super) async fn ask_apsis(service: &Service, integration: &Integration) -> Result<Definitions, SyncError> {
+    let secret = service.secrets().of_apsis(integration).await?;
+    Ok(Client::new(&integration.apsis, secret)?.impatient().definitions().await?)
 }

@@ -5,8 +5,10 @@ use crate::connector::{CallError, CatalogueError, LimitsError, LoadError, OpenEr
 use crate::data_dir::DataDirError;
 use crate::error::ErrorCode;
 use crate::integration::IntegrationError;
+use crate::keys::KeyError;
 use crate::rules::{RulesError, TypeClash};
 use crate::run::RunId;
+use crate::secret::SecretPlace;
 use crate::store::StoreError;
 
 /// Why a run stopped, or could not start.
@@ -30,6 +32,13 @@ pub enum SyncError {
     /// The integration's secrets cannot be read.
     #[error(transparent)]
     Integration(#[from] IntegrationError),
+    /// A secret in the store does not open.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A secret that is to be in the store is not.
+    #[error("the secret {name} of {integration} is not in the store; set it: `sluice secrets set {integration} {name}`",
+        integration = .0.integration, name = .0.name)]
+    SecretNotSet(SecretPlace),
     /// The rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RulesError),
@@ -97,6 +106,8 @@ impl ErrorCode for SyncError {
             Self::Open(error) => error.code(),
             Self::Limits(error) => error.code(),
             Self::Integration(error) => error.code(),
+            Self::Key(error) => error.code(),
+            Self::SecretNotSet(_) => "secret-not-set",
             Self::Rules(error) => error.code(),
             Self::Type(error) => error.code(),
             Self::Apsis(error) => error.code(),

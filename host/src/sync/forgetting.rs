@@ -12,6 +12,7 @@ use super::bulk::have_left_ended;
 use super::failure::SyncError;
 use super::holding::Hold;
 use super::lane::trouble::cause;
+use super::service::Service;
 use crate::apsis::{ApsisError, Client, Deleted, Kind, Target};
 use crate::error::ErrorCode;
 use crate::integration::Integration;
@@ -25,32 +26,33 @@ use crate::store::{Store, StoreError};
 /// # Errors
 /// When the store fails, or another host has taken over.
 pub async fn forget_all(
-    store: &dyn Store,
+    service: &Service,
     hold: &Hold,
     integration: &Integration,
 ) -> Result<Option<SyncError>, StoreError> {
-    let failed = match forget(store, hold, integration).await {
+    let failed = match forget(service, hold, integration).await {
         Ok(failed) => failed,
         Err(SyncError::Store(error)) => return Err(error),
         Err(error) => Some(error),
     };
     if let Some(error) = &failed {
         warn!(integration = %integration.id, code = error.code(), "a contact is not forgotten yet");
-        store.put_forget_failure(&hold.fence, &cause(error)).await?;
+        service.store().put_forget_failure(&hold.fence, &cause(error)).await?;
     }
     Ok(failed)
 }
 
 /// One contact that APSIS One does not let go keeps no other from being forgotten. The last failure of that kind.
 async fn forget(
-    store: &dyn Store,
+    service: &Service,
     hold: &Hold,
     integration: &Integration,
 ) -> Result<Option<SyncError>, SyncError> {
+    let store = &**service.store();
     let (contacts, _) = store.to_forget(&integration.id).await?;
     let mut failed = None;
     if !contacts.is_empty() {
-        let target = open(hold, integration).await?;
+        let target = open(service, hold, integration).await?;
         // It would bring back whom it has.
         if !have_left_ended(store, &hold.fence, &target).await? {
             return Ok(Some(SyncError::ImportUnderWay));
@@ -84,8 +86,8 @@ async fn forget(
 }
 
 /// Into APSIS One, whatever the rules and the CRM are like.
-async fn open(hold: &Hold, integration: &Integration) -> Result<Target, SyncError> {
-    let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?;
+async fn open(service: &Service, hold: &Hold, integration: &Integration) -> Result<Target, SyncError> {
+    let client = Client::new(&integration.apsis, service.secrets().of_apsis(integration).await?)?;
     let valid = hold.valid.clone();
     let client = client.while_allowed(Arc::new(move || valid.left())).impatient();
     let definitions = client.definitions().await?;

@@ -21,15 +21,14 @@ use super::failure::SyncError;
 use super::holding::Validity;
 use super::mapping::{Crm, Fills, PausedRow, Usable, usable};
 use super::patience::patiently;
+use super::service::Service;
 use crate::apsis::{Client, ConsentStep, Target};
 use crate::brake::Brake;
-use crate::connector::{Connection, ConnectionSettings, Connector, Engine, Limits, check_component};
-use crate::data_dir::DataDir;
+use crate::connector::{Connection, ConnectionSettings, Connector, Limits, check_component};
 use crate::integration::{Integration, RealTime, SameAddress};
 use crate::need::{NeedCode, NewNeed};
 use crate::profile::AttributeId;
 use crate::rules::Rules;
-use crate::store::Store;
 
 /// Everything that one integration's contacts pass through.
 pub struct Line {
@@ -80,16 +79,14 @@ impl Line {
     /// # Errors
     /// When the component, a setting, a secret or a rule cannot be used, or one side does not answer.
     pub async fn open(
-        store: &dyn Store,
-        data: &DataDir,
-        engine: &Engine,
+        service: &Service,
         integration: &Integration,
         valid: Validity,
         patience: Patience,
     ) -> Result<Self, SyncError> {
         let opened_at = Instant::now();
-        let connection = connect(store, engine, integration).await?;
-        let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?;
+        let connection = connect(service, integration).await?;
+        let client = Client::new(&integration.apsis, service.secrets().of_apsis(integration).await?)?;
         let client = client.while_allowed(Arc::new(move || valid.left()));
         let client = if patience == Patience::Short { client.impatient() } else { client };
         let definitions = client.definitions().await?;
@@ -139,7 +136,7 @@ impl Line {
             page_size: integration.sync.page_size,
             import_threshold: u64::from(integration.sync.import_threshold),
             import_rows: integration.sync.import_rows,
-            spool: data.spool(),
+            spool: service.data().spool(),
             real_time: integration.real_time.clone(),
             same_address: integration.apsis.same_address,
             brake: integration.brake.clone(),
@@ -165,36 +162,20 @@ impl Line {
 ///
 /// # Errors
 /// When the component, a setting or a secret cannot be used.
-pub async fn connect(
-    store: &dyn Store,
-    engine: &Engine,
-    integration: &Integration,
-) -> Result<Connection, SyncError> {
-    let connector = load(store, engine, integration).await?;
-    let settings = connection_settings(integration, read_secrets(integration)?)?;
-    Ok(Connection::open(&connector, settings)?)
-}
-
-fn read_secrets(integration: &Integration) -> Result<BTreeMap<String, SecretString>, SyncError> {
-    let mut secrets = BTreeMap::new();
-    for (name, reference) in &integration.secrets {
-        secrets.insert(name.clone(), reference.read()?);
-    }
-    Ok(secrets)
+pub async fn connect(service: &Service, integration: &Integration) -> Result<Connection, SyncError> {
+    let connector = load(service, integration).await?;
+    let secrets = service.secrets().of_connector(integration).await?;
+    Ok(Connection::open(&connector, connection_settings(integration, secrets)?)?)
 }
 
 /// Loads an integration's component. One that this process has loaded before is not fetched again.
-pub(super) async fn load(
-    store: &dyn Store,
-    engine: &Engine,
-    integration: &Integration,
-) -> Result<Connector, SyncError> {
+pub(super) async fn load(service: &Service, integration: &Integration) -> Result<Connector, SyncError> {
     let name = &integration.connector;
-    if let Some(connector) = name.strip_prefix("sha256:").and_then(|digest| engine.loaded(digest)) {
+    if let Some(connector) = name.strip_prefix("sha256:").and_then(|digest| service.engine().loaded(digest)) {
         return Ok(connector);
     }
-    let component = check_component(name, store.component(name).await?)?;
-    Ok(engine.load(&component).await?)
+    let component = check_component(name, service.store().component(name).await?)?;
+    Ok(service.engine().load(&component).await?)
 }
 
 fn connection_settings(
@@ -214,13 +195,9 @@ fn connection_settings(
 ///
 /// # Errors
 /// With what does not fit.
-pub async fn check_connection(
-    store: &dyn Store,
-    engine: &Engine,
-    integration: &Integration,
-) -> Result<(), SyncError> {
-    let connector = load(store, engine, integration).await?;
-    if let Ok(secrets) = read_secrets(integration) {
+pub async fn check_connection(service: &Service, integration: &Integration) -> Result<(), SyncError> {
+    let connector = load(service, integration).await?;
+    if let Ok(secrets) = service.secrets().of_connector(integration).await {
         Connection::open(&connector, connection_settings(integration, secrets)?)?;
         return Ok(());
     }

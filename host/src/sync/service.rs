@@ -21,6 +21,7 @@ use super::failure::SyncError;
 use super::foretelling::{Foretold, foretell};
 use super::holding::{Hold, Holdings, Validity};
 use super::line::{Line, Patience, connect};
+use super::secrets::{AtHand, Secrets};
 use super::worker::{Handle, Worker};
 use super::{running, webhook};
 use crate::connector::Engine;
@@ -29,6 +30,7 @@ use crate::error::{ErrorCode, Failure};
 use crate::hosting::{BEAT, Holding};
 use crate::contact::ContactId;
 use crate::integration::{Integration, IntegrationId};
+use crate::keys::KeySource;
 use crate::lane::Webhook;
 use crate::run::{Run, RunId};
 use crate::store::{RunEnd, Store, StoreError};
@@ -44,6 +46,7 @@ struct Inner {
     data: DataDir,
     store: Arc<dyn Store>,
     engine: Engine,
+    secrets: Secrets,
     public_url: Option<String>,
 }
 
@@ -57,14 +60,36 @@ impl Service {
         Ok(Self::with_engine(data, store, engine, public_url))
     }
 
-    /// The same with an engine that is there, and may serve others, too.
+    /// The same with an engine that is there, and may serve others, too. It has no keys to secrets in the store.
     pub fn with_engine(
         data: DataDir,
         store: Arc<dyn Store>,
         engine: Engine,
         public_url: Option<String>,
     ) -> Self {
-        Self(Arc::new(Inner { data, store, engine, public_url }))
+        let secrets = Secrets::new(Arc::clone(&store), KeySource::Nowhere);
+        Self(Arc::new(Inner { data, store, engine, secrets, public_url }))
+    }
+
+    /// The same with keys to the secrets in the store.
+    pub fn with_keys(&self, keys: KeySource) -> Self {
+        self.with_secrets(Secrets::new(Arc::clone(self.store()), keys))
+    }
+
+    /// The same with secrets that are tried before they are stored.
+    pub fn having(&self, secrets: AtHand) -> Self {
+        self.with_secrets(self.secrets().before_stored(secrets))
+    }
+
+    fn with_secrets(&self, secrets: Secrets) -> Self {
+        let Inner { data, store, engine, public_url, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            data: data.clone(),
+            store: Arc::clone(store),
+            engine: engine.clone(),
+            secrets,
+            public_url: public_url.clone(),
+        }))
     }
 
     /// Where everything is remembered.
@@ -75,6 +100,11 @@ impl Service {
     /// Loads connectors.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// Reads secrets.
+    pub fn secrets(&self) -> &Secrets {
+        &self.0.secrets
     }
 
     /// The data directory.
@@ -103,14 +133,7 @@ impl Service {
             return self.store().end_run(&hold.fence, run.id, RunEnd::Failed(Failure::from(&gone))).await;
         };
         // The opened line is large, and so are the futures that use it.
-        let line = Box::pin(Line::open(
-            &**self.store(),
-            self.data(),
-            self.engine(),
-            &integration,
-            hold.valid.clone(),
-            Patience::Long,
-        ));
+        let line = Box::pin(Line::open(self, &integration, hold.valid.clone(), Patience::Long));
         Box::pin(running::execute(Arc::clone(self.store()), hold, line, run)).await
     }
 
@@ -128,15 +151,7 @@ impl Service {
         let integration = integration.ok_or_else(|| StoreError::NoIntegration(id.clone()))?;
         // It sends nothing that would change anything.
         let valid = Validity::unlimited();
-        let line = Box::pin(Line::open(
-            &**self.store(),
-            self.data(),
-            self.engine(),
-            &integration,
-            valid,
-            Patience::Long,
-        ))
-        .await?;
+        let line = Box::pin(Line::open(self, &integration, valid, Patience::Long)).await?;
         Box::pin(auditing::audit(Arc::clone(self.store()), &line, id, order, each)).await
     }
 
@@ -149,15 +164,7 @@ impl Service {
         integration: &Integration,
         contact: &ContactId,
     ) -> Result<Foretold, SyncError> {
-        let line = Box::pin(Line::open(
-            &**self.store(),
-            self.data(),
-            self.engine(),
-            integration,
-            Validity::unlimited(),
-            Patience::Short,
-        ))
-        .await?;
+        let line = Box::pin(Line::open(self, integration, Validity::unlimited(), Patience::Short)).await?;
         Box::pin(foretell(&**self.store(), &line, &integration.id, contact)).await
     }
 
@@ -169,7 +176,7 @@ impl Service {
         let id = &hold.fence.integration;
         let standing = self.store().standing(id).await?;
         let standing = standing.ok_or_else(|| StoreError::NoIntegration(id.clone()))?;
-        let connection = connect(&**self.store(), self.engine(), &standing.integration).await?;
+        let connection = connect(self, &standing.integration).await?;
         let wanted = webhook::wanted(&standing, self.public_url());
         Ok(webhook::tend(&**self.store(), &hold.fence, &connection, &wanted, 0).await?)
     }

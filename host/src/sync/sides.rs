@@ -7,14 +7,14 @@ use super::failure::SyncError;
 use super::line::{Patience, connect, load};
 use super::mapping::{check_names, check_types, resolve};
 use super::patience::patiently;
+use super::service::Service;
 use crate::apsis::{AttributeDefinition, Definitions};
-use crate::connector::{Connector, Engine};
+use crate::connector::Connector;
 use crate::contact::{ConsentInfo, Contact, FieldInfo};
 use crate::error::Failure;
 use crate::integration::{ConditionRow, ConsentRow, FieldRow, Integration};
 use crate::profile::AttributeValue;
 use crate::rules::Rules;
-use crate::store::Store;
 
 /// What both sides have.
 pub struct Sides {
@@ -134,19 +134,16 @@ impl Sides {
 ///
 /// # Errors
 /// The component cannot be loaded.
-pub async fn sides(
-    store: &dyn Store,
-    engine: &Engine,
-    integration: &Integration,
-) -> Result<Sides, SyncError> {
-    let connector = load(store, engine, integration).await?;
+pub async fn sides(service: &Service, integration: &Integration) -> Result<Sides, SyncError> {
+    let connector = load(service, integration).await?;
     let crm = async {
-        let connection = connect(store, engine, integration).await?;
+        let connection = connect(service, integration).await?;
         let fields = patiently(Patience::Short, || connection.list_fields()).await?;
         let consents = patiently(Patience::Short, || connection.list_consents()).await;
         Ok((fields, consents.map_err(|error| Failure::from(&error))))
     };
-    let (crm, apsis) = tokio::join!(soon("the CRM", crm), soon("APSIS One", ask_apsis(integration)));
+    let (crm, apsis) =
+        tokio::join!(soon("the CRM", crm), soon("APSIS One", ask_apsis(service, integration)));
     let (fields, consents) = match crm {
         Ok((fields, consents)) => (Ok(fields), consents),
         Err(Unchecked { why, .. }) => (Err(why.clone()), Err(why)),

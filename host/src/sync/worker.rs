@@ -215,7 +215,7 @@ impl Worker {
         if let Some((due, _)) = self.forget_again.filter(|(due, _)| *due > Timestamp::now()) {
             return Ok(Some(due));
         }
-        let failed = Box::pin(forget_all(store, &self.hold, &standing.integration)).await?;
+        let failed = Box::pin(forget_all(&self.service, &self.hold, &standing.integration)).await?;
         self.forget_again = failed.and_then(|_| {
             let failures = self.forget_again.map_or(FORGET_AGAIN, |(_, failures)| failures.saturating_add(1));
             Some((Timestamp::now().checked_add(trouble::wait(failures, None)).ok()?, failures))
@@ -232,15 +232,8 @@ impl Worker {
         {
             return Ok(work.clone());
         }
-        let line = Box::pin(Line::open(
-            &**self.service.store(),
-            self.service.data(),
-            self.service.engine(),
-            &standing.integration,
-            self.hold.valid.clone(),
-            Patience::Short,
-        ))
-        .await?;
+        let valid = self.hold.valid.clone();
+        let line = Box::pin(Line::open(&self.service, &standing.integration, valid, Patience::Short)).await?;
         if let Some(need) = line.paused_need() {
             self.service.store().put_need(&self.hold.fence, &need).await?;
         }
@@ -290,18 +283,17 @@ impl Worker {
             return Ok(Some(due));
         }
         self.webhook.0 = Some(standing.revision);
-        let connection =
-            match connect(&**self.service.store(), self.service.engine(), &standing.integration).await {
-                Ok(connection) if !connection.connector().exports().deliveries => return Ok(None),
-                Ok(connection) => connection,
-                Err(error) => {
-                    let mut known = known;
-                    known.failure = Some(trouble::cause(&error));
-                    known.due = Timestamp::now().checked_add(trouble::wait(5, None)).ok();
-                    self.service.store().put_webhook(fence, &known).await?;
-                    return Ok(known.due);
-                }
-            };
+        let connection = match connect(&self.service, &standing.integration).await {
+            Ok(connection) if !connection.connector().exports().deliveries => return Ok(None),
+            Ok(connection) => connection,
+            Err(error) => {
+                let mut known = known;
+                known.failure = Some(trouble::cause(&error));
+                known.due = Timestamp::now().checked_add(trouble::wait(5, None)).ok();
+                self.service.store().put_webhook(fence, &known).await?;
+                return Ok(known.due);
+            }
+        };
         let tended =
             webhook::tend(&**self.service.store(), fence, &connection, &wanted, self.webhook.1).await?;
         self.webhook.1 = if tended.failure.is_some() { self.webhook.1.saturating_add(1) } else { 0 };

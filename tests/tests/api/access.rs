@@ -87,6 +87,7 @@ async fn every_call_by_every_role_and_scope() {
             .replace("{run}", "999999")
             .replace("{delivery}", "999999")
             .replace("{contact}", "no-such-contact")
+            .replace("{secret}", "no-such-secret")
             .replace("{token}", "no-such-token")
             .replace("{connector}", "sha256:none");
         let ask = async |asker: &Asker| {

@@ -8,4 +8,6 @@ mod editing;
 mod keys;
 mod lists;
 mod schema;
+mod sealed;
+mod secrets;
 mod way;

@@ -16,6 +16,7 @@ mod postgres;
 mod queue;
 mod random;
 mod sample;
+mod secrets;
 mod sqlite;
 mod story;
 mod suite;
@@ -117,6 +118,12 @@ on_both!(
     a_sample_is_taken_evenly_of_what_was_written,
     who_is_being_written_or_waits_is_open,
     a_doubted_contact_is_not_taken_for_done_until_it_is_written;
+    secrets:
+    a_secret_is_kept_replaced_and_taken_away,
+    secrets_go_with_their_integration,
+    an_integration_is_put_with_its_secrets_or_not_at_all,
+    only_what_is_as_it_was_gets_another_seal,
+    a_changed_secret_wakes_its_integration;
     story:
     what_a_contact_looked_like_is_kept_until_it_is_seen_anew,
     what_was_done_is_told_the_newest_first_and_outlives_its_change,

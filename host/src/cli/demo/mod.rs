@@ -24,6 +24,7 @@ use crate::admin::{NewToken, TokenCreated};
 use crate::change::ChangeOutcome;
 use crate::error::Failure;
 use crate::integration::{Integration, NewContacts, SecretRef};
+use crate::keys::KeySource;
 use crate::lane::DeliveryFilter;
 use crate::run::{Outcome, Phase, Run, RunOrder, Source};
 use crate::server::{Listening, Protection};
@@ -97,7 +98,8 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
         sandbox.apsis_url()
     ));
 
-    let context = Context { data: directory.join("data"), store: None, json: context.json };
+    let context =
+        Context { data: directory.join("data"), store: None, keys: KeySource::Nowhere, json: context.json };
     let opened = Arc::new(Opened::new(&context).await?);
     let integration = apply(&opened, integration(&sandbox, directory, &args.connector)?).await?.integration;
     context.tell(&format!(

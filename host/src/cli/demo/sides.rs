@@ -41,10 +41,8 @@ pub struct Sides<'a> {
 impl<'a> Sides<'a> {
     pub async fn open(opened: &Opened, integration: &'a Integration) -> Result<Self> {
         let service = opened.service()?;
-        let (data, valid) = (service.data(), Validity::unlimited());
-        let line =
-            Line::open(&*opened.store, data, service.engine(), integration, valid, Patience::Short).await;
-        let secret = integration.apsis.client_secret.read().or_fail()?;
+        let line = Line::open(&service, integration, Validity::unlimited(), Patience::Short).await;
+        let secret = service.secrets().of_apsis(integration).await.or_fail()?;
         let definitions = Client::new(&integration.apsis, secret).or_fail()?.definitions().await.or_fail()?;
         Ok(Self { integration, line: line.or_fail()?, definitions })
     }

@@ -24,8 +24,11 @@ pub use operand::Operand;
 /// A condition, ready to be tried on many contacts.
 #[derive(Debug, Clone)]
 pub enum Condition {
+    /// One field of the contact.
     Field(Box<OnField>),
+    /// One of them must hold, or several.
     Any(Vec<Condition>),
+    /// All of them must hold.
     All(Vec<Condition>),
 }
 

@@ -36,7 +36,7 @@ pub struct CallNeed {
     pub role: Role,
     /// What it is about.
     pub about: AboutWhat,
-    /// Its answer holds a secret.
+    /// It, or its answer, holds a secret.
     pub is_secret: bool,
 }
 
@@ -55,7 +55,8 @@ pub enum AboutWhat {
 pub type Needs = HashMap<(Method, String), CallNeed>;
 
 /// Reads what each call needs out of the description: `security` names the role, and `host` where the whole host is
-/// concerned; `secret` where the answer is not to be kept. A call with an empty `security` is for everybody.
+/// concerned; `secret` where neither the request nor the answer is to be kept. A call with an empty `security` is for
+/// everybody.
 pub fn needs(description: &serde_json::Value) -> Needs {
     let mut needs = Needs::new();
     let paths = description.get("paths").and_then(serde_json::Value::as_object);

@@ -124,10 +124,12 @@ pub async fn put(
     Ok((status, with_etag(revision, Given(integration))).into_response())
 }
 
-/// The host's variables and files hold the secrets of all integrations: whoever is for some of them may not name others.
+/// The host's variables and files hold the secrets of all integrations: whoever is for some of them may not name others. In
+/// the store an integration has none but its own.
 fn refuse_other_places(new: &Integration, known: Option<&Integration>) -> Result<(), AccessError> {
     let places = |one: &Integration| -> Vec<SecretRef> {
-        one.secrets.values().chain([&one.apsis.client_secret]).cloned().collect()
+        let places = one.secrets.values().chain([&one.apsis.client_secret]);
+        places.filter(|place| !matches!(place, SecretRef::Stored(_))).cloned().collect()
     };
     let before = known.map(places).unwrap_or_default();
     match places(new).iter().all(|place| before.contains(place)) {

@@ -15,6 +15,7 @@ mod paging;
 pub(super) mod problem;
 mod rules;
 mod runs;
+mod secrets;
 mod tokens;
 
 use std::sync::Arc;
@@ -46,9 +47,9 @@ const PLACE: &str = "/api/v1";
         description = "Syncs a CRM's contacts into APSIS One. What the command line does, this does, too.\n\nA call needs \
             a token (`sluice token create`) with the role that `security` names: viewer, editor or operator, each of \
             which may do what those before it may. `host` beside it: the token must be for all integrations; `secret`: \
-            the answer holds a secret, and takes no `Idempotency-Key`.\n\nAn `Idempotency-Key` with a POST, PUT or DELETE \
-            makes it take effect once: for a day, the same key gives the same answer. Problems have the codes of \
-            docs/errors.md."
+            the request or the answer holds a secret, and no `Idempotency-Key` is taken.\n\nAn `Idempotency-Key` with a \
+            POST, PUT or DELETE makes it take effect once: for a day, the same key gives the same answer. Problems have \
+            the codes of docs/errors.md."
     ),
     components(schemas(Problem)),
     tags(
@@ -57,6 +58,7 @@ const PLACE: &str = "/api/v1";
         (name = "runs", description = "Full syncs, daily runs and dry runs"),
         (name = "deliveries", description = "What the CRMs sent"),
         (name = "contacts", description = "One person each"),
+        (name = "secrets", description = "What is kept sealed; values go in, and never come out"),
         (name = "connectors", description = "The components that speak to a CRM"),
         (name = "access", description = "Tokens"),
         (name = "journal", description = "Who did what on purpose"),
@@ -82,6 +84,9 @@ fn calls() -> OpenApiRouter<Api> {
         .routes(routes!(integrations::rotate))
         .routes(routes!(integrations::checkup))
         .routes(routes!(integrations::audit))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::set, secrets::remove))
+        .routes(routes!(secrets::rotate))
         .routes(routes!(rules::show))
         .routes(routes!(rules::put_conditions))
         .routes(routes!(rules::put_fields))

@@ -68,7 +68,9 @@ pub enum RequestError {
     )]
     KeyUnderWay,
     /// What is done here is not done again for a key.
-    #[error("an `Idempotency-Key` is not taken here, since the answer holds a secret and is not kept")]
+    #[error(
+        "an `Idempotency-Key` is not taken here, since the request or the answer holds a secret, of which nothing is kept"
+    )]
     KeyNotTaken,
 }
 
@@ -119,11 +121,13 @@ pub fn status(code: &str) -> StatusCode {
         | "run-none"
         | "delivery-unknown"
         | "token-none"
+        | "secret-unknown"
         | "contact-unknown"
         | "catalogue-missing" => StatusCode::NOT_FOUND,
         "method-unknown" => StatusCode::METHOD_NOT_ALLOWED,
         "run-active"
         | "run-ended"
+        | "secret-in-use"
         | "gate-closed"
         | "nothing-held"
         | "known-not-enough"

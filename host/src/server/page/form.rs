@@ -28,11 +28,6 @@ impl Sent {
         self.0.iter().any(|(given, _)| given == name)
     }
 
-    /// The fields whose name begins so, without that.
-    pub fn below(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
-    }
-
     /// Rows: each begins with the field `first`, and has what stands up to the next.
     pub fn rows(&self, first: &str) -> Vec<SentRow> {
         let mut rows: Vec<SentRow> = Vec::new();

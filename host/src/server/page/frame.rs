@@ -51,7 +51,6 @@ pub struct One {
 
 /// A tab of an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the page of the same name")]
 pub enum Tab {
     Status,
     Conditions,

@@ -9,6 +9,8 @@ mod activity;
 mod assets;
 mod chart;
 mod conditions;
+mod connection;
+mod connection_form;
 mod consents;
 mod contact;
 mod door;
@@ -56,6 +58,8 @@ pub fn router(callers: Arc<Callers>, is_private: bool, stop: CancellationToken) 
         .route("/", get(async || Redirect::to("/integrations")))
         .route("/logout", post(login::log_out))
         .route("/integrations", get(integrations::list))
+        .route("/integrations/new", get(connection::choose))
+        .route("/integrations/new/{connector}", get(connection::new).post(connection::add))
         .route(&one(""), get(status::show))
         .route(&one("/enable"), post(status::enable))
         .route(&one("/disable"), post(status::disable))
@@ -84,6 +88,8 @@ pub fn router(callers: Arc<Callers>, is_private: bool, stop: CancellationToken) 
         .route(&one("/contacts/{contact}/sync"), post(contact::sync))
         .route(&one("/contacts/{contact}/try"), post(contact::attempt))
         .route(&one("/contacts/{contact}/forget"), post(contact::forget))
+        .route(&one("/settings"), get(connection::show).post(connection::save))
+        .route(&one("/delete"), post(connection::delete))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&page), door::let_in))
         .route("/login", get(login::show).post(login::log_in))
         .route("/assets/{name}", get(assets::asset))

@@ -50,8 +50,6 @@ pub async fn open(page: &Page, who: &Who, id: &IntegrationId, tab: Tab, done: Op
 pub struct Waiting {
     /// What would be done.
     pub held: Held,
-    /// Where it waits.
-    pub run: Option<Run>,
 }
 
 impl Waiting {
@@ -67,9 +65,8 @@ impl Waiting {
 pub async fn waiting(page: &Page, id: &IntegrationId) -> Answer<Vec<Waiting>> {
     let store = page.callers.service().store();
     let run = store.active_run(id).await?.filter(Run::waits);
-    let of_run = run.and_then(|run| Some(Waiting { held: run.hold.clone()?, run: Some(run) }));
-    let of_lane = store.held_lane(id).await?.map(|held| Waiting { held, run: None });
-    Ok(of_run.into_iter().chain(of_lane).collect())
+    let of_lane = store.held_lane(id).await?;
+    Ok(run.and_then(|run| run.hold).into_iter().chain(of_lane).map(|held| Waiting { held }).collect())
 }
 
 #[derive(Template)]

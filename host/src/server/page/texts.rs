@@ -57,6 +57,37 @@ texts! {
     FIND_CONTACT = "Find a contact by its CRM id";
     FIND = "Find";
 
+    INTEGRATION = "Integration";
+    ID = "Id";
+    ID_HOW = "Lower-case letters, digits and hyphens. It stays.";
+    NAME = "Name";
+    CRM = "CRM";
+    VERSION = "Version";
+    MORE_SETTINGS = "More settings";
+    SECRET_IS_SET = "It is set. Leave it empty to keep it.";
+    SECRET_ELSEWHERE = "It is in a variable or a file of the host; one that is written here is kept in the store instead.";
+    GRANT = "The connector may reach these addresses";
+    PRIVATE_NETWORK = "They may be inside this network (private and loopback addresses)";
+    ADDRESS = "Address";
+    CLIENT_ID = "API key: client id";
+    CLIENT_SECRET = "API key: client secret";
+    SECTION = "Section";
+    KEYSPACE = "Keyspace";
+    SAME_ADDRESS = "Another profile with the same address";
+    SAME_LEAVE = "stays beside the contact's";
+    SAME_MERGE = "is merged, with the stricter of the consents";
+    BEHAVIOUR = "Behaviour";
+    COUNTRY = "Country of mobile numbers without a country code (SE)";
+    TIME_ZONE = "Time zone";
+    NEW_CONTACTS = "Completely new contacts";
+    DAILY = "are created daily";
+    AT_ONCE = "are created at once";
+    ON_DELETE = "Of a contact that the CRM has deleted, the profile";
+    DELETES = "is deleted";
+    OPTS_OUT = "is kept, and opted out of everything";
+    DELETE_UNMATCHED = "Delete the profile of a contact that stops matching the sync conditions";
+    DELETE_HOW = "Everything that is known of this integration is deleted. Its profiles stay in APSIS One.";
+
     NO_INTEGRATIONS = "There is no integration yet.";
     ENABLE_INTEGRATION = "Enable an integration";
     CHOOSE_CONNECTOR = "Choose the CRM";
@@ -156,7 +187,6 @@ texts! {
 
     CHART_OUTCOMES = "What deliveries came to";
     CHART_WAIT = "How long deliveries waited";
-    PER_MINUTE = "Deliveries a minute";
 }
 
 /// How an integration is.

@@ -28,6 +28,7 @@ mod opt_outs;
 mod pages;
 mod results;
 mod runs;
+mod secrets;
 mod seen;
 mod stage;
 mod values;

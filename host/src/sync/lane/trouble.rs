@@ -46,6 +46,8 @@ pub fn trouble(error: &SyncError) -> Trouble {
         | SyncError::Open(_)
         | SyncError::Limits(_)
         | SyncError::Integration(_)
+        | SyncError::Key(_)
+        | SyncError::SecretNotSet(_)
         | SyncError::Rules(_)
         | SyncError::Type(_)
         | SyncError::NotInCrm { .. } => Trouble::Attention,

@@ -13,7 +13,7 @@ use crate::store::sql::{Engine, Sql, integrations, leases, needs, webhooks};
 use crate::store::{Expected, IntegrationStore, StoreError};
 
 /// A key that nobody guesses.
-fn new_key() -> String {
+pub(super) fn new_key() -> String {
     hex::encode(rand::random::<[u8; 16]>())
 }
 

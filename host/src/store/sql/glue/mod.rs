@@ -8,6 +8,7 @@ mod hosts;
 mod integrations;
 mod queue;
 mod runs;
+mod secrets;
 mod stories;
 
 use super::Engine;
