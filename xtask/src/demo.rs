@@ -9,8 +9,8 @@ use crate::steps::{WASM_TARGET, cargo, need_wasm_target, root, run, status};
 /// Where connectors are built, apart from what is built for this machine.
 const COMPONENTS: &str = "target/components";
 
-/// Builds the connector and the program, and runs `sluice demo`; its exit code is the answer.
-pub fn run_demo() -> Result<ExitCode> {
+/// Builds the connector and the program, and runs `sluice demo`; its exit code is the answer. `stay`: it goes on serving its page.
+pub fn run_demo(stay: bool) -> Result<ExitCode> {
     need_wasm_target()?;
     let connector =
         ["build", "-p", "lime", "--profile", "plugin", "--target", WASM_TARGET, "--target-dir", COMPONENTS];
@@ -21,7 +21,7 @@ pub fn run_demo() -> Result<ExitCode> {
     // Cargo puts the programs of a workspace into one folder, wherever it is configured to be.
     let own = std::env::current_exe().context("this program does not know where it lies")?;
     let mut sluice = Command::new(own.with_file_name(format!("sluice{}", std::env::consts::EXE_SUFFIX)));
-    let status = status(sluice.args(["demo", "--connector"]).arg(component))?;
+    let status = status(sluice.args(["demo", "--connector"]).arg(component).args(stay.then_some("--stay")))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

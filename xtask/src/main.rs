@@ -11,14 +11,20 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::steps::{cargo, need_postgres, need_schemathesis, need_wasm_target, run};
+use crate::steps::{
+    cargo, need_axe, need_chromium, need_postgres, need_schemathesis, need_wasm_target, run,
+};
 
 /// Commands for working on Sluice.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
     /// Build all and see it at work: a full sync of 3,000 simulated people, and real time.
-    Demo,
+    Demo {
+        /// Go on serving at the end, and show how to log in to the page.
+        #[arg(long)]
+        stay: bool,
+    },
     /// Run all tests.
     Test,
     /// Run the end-to-end tests at full size: 200,000 contacts, hundreds of kills, one at a time, with what they
@@ -34,11 +40,13 @@ enum Command {
 
 fn main() -> Result<ExitCode> {
     match Command::parse() {
-        Command::Demo => demo::run_demo(),
+        Command::Demo { stay } => demo::run_demo(stay),
         Command::Test => {
             need_wasm_target()?;
             need_postgres()?;
             need_schemathesis()?;
+            need_chromium()?;
+            need_axe()?;
             // The end-to-end tests wait most of the time, for what APSIS One allows in a second and for each other's
             // processes: more of them than there are processors go side by side.
             let threads = std::thread::available_parallelism().map_or(2, usize::from) * 3;
@@ -63,6 +71,8 @@ fn main() -> Result<ExitCode> {
             need_wasm_target()?;
             need_postgres()?;
             need_schemathesis()?;
+            need_chromium()?;
+            need_axe()?;
             let soak = ["test", "--workspace", "--test", "*", "--", "--nocapture", "--test-threads=1"];
             run(cargo().args(soak).env("SLUICE_TEST_SIZE", "full"))?;
             Ok(ExitCode::SUCCESS)

@@ -112,6 +112,53 @@ pub fn need_schemathesis() -> Result<()> {
     run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", SCHEMATHESIS]))
 }
 
+/// Installs a browser and what drives it, if they are missing.
+pub fn need_chromium() -> Result<()> {
+    for (program, package) in [("chromium", "chromium"), ("chromedriver", "chromium-driver")] {
+        if has_program(program) {
+            continue;
+        }
+        if let Err(error) = install(package) {
+            bail!("the tests need {program}, and apt-get does not install it here ({error}). Install it, or run this as root");
+        }
+        if !has_program(program) {
+            bail!("{package} was installed, and `{program}` is not found on the path");
+        }
+    }
+    Ok(())
+}
+
+fn has_program(name: &str) -> bool {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&on_path).any(|folder| folder.join(name).is_file())
+}
+
+/// What finds whatever keeps people from using a page, and what its package's bytes come to.
+const AXE: (&str, &str) = (
+    "https://registry.npmjs.org/axe-core/-/axe-core-4.14.1.tgz",
+    "1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5",
+);
+
+/// Takes one file out of a package of the npm registry, if its bytes are those that were looked at.
+const FETCH: &str = "import sys, hashlib, io, tarfile, urllib.request
+url, digest, wanted, place = sys.argv[1:]
+package = urllib.request.urlopen(url, timeout=60).read()
+found = hashlib.sha512(package).hexdigest()
+if found != digest: sys.exit(f'{url} is not what it was: sha512 {found}')
+content = tarfile.open(fileobj=io.BytesIO(package)).extractfile(wanted).read()
+open(place, 'wb').write(content)";
+
+/// Fetches axe-core into a folder of its own below `target`, if it is missing.
+pub fn need_axe() -> Result<()> {
+    let file = root().join("target/tools/axe.min.js");
+    if file.is_file() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(root().join("target/tools")).context("cannot make target/tools")?;
+    let (url, digest) = AXE;
+    run(Command::new("python3").args(["-c", FETCH, url, digest, "package/axe.min.js"]).arg(&file))
+}
+
 /// Where Debian keeps the versions of PostgreSQL side by side.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
