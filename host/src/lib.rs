@@ -28,6 +28,7 @@ pub mod lane;
 mod moment;
 pub mod need;
 mod number;
+pub mod overview;
 pub mod profile;
 pub mod reach;
 pub mod reason;

@@ -29,6 +29,7 @@ use crate::error::ErrorCode;
 pub use condition::{Comparison, ConditionRow, FieldCondition, Test};
 pub use difference::needs_full_sync;
 pub use mapping::{AttributeKind, ConsentRow, Conversion, FieldRow, OnInvalid, OnTooLong, Show};
+pub(crate) use real_time::clock;
 pub use real_time::{NewContacts, OnDelete, RealTime};
 pub use story::StorySettings;
 

@@ -12,6 +12,7 @@ mod audits;
 mod fault;
 mod hosts;
 mod integrations;
+mod overviews;
 mod postgres;
 mod queue;
 mod runs;
@@ -25,6 +26,7 @@ use crate::contact::{Contact, ContactId, Cursor, Discard};
 use crate::difference::AttributeChange;
 use crate::error::{ErrorCode, Failure};
 use crate::integration::IntegrationId;
+use crate::overview::OverviewError;
 use crate::profile::KnownConsent;
 use crate::run::{Decided, Phase, RunId};
 
@@ -33,6 +35,7 @@ pub use addresses::{AddressStore, Hearer};
 pub use audits::{AuditStore, Doubt, Judged};
 pub use hosts::HostStore;
 pub use integrations::{Expected, IntegrationStore};
+pub use overviews::{NewImport, OverviewStore};
 pub use postgres::{PostgresStore, is_postgres_url};
 pub use queue::QueueStore;
 pub use runs::RunStore;
@@ -122,6 +125,9 @@ pub enum StoreError {
         /// Its revision now; 0: there is none.
         revision: i64,
     },
+    /// What is asked of an overview cannot be done.
+    #[error(transparent)]
+    Overview(#[from] OverviewError),
     /// There is no such token.
     #[error("there is no token {0}; `sluice token list` names those there are")]
     NoToken(TokenId),
@@ -176,6 +182,7 @@ impl ErrorCode for StoreError {
             Self::DeliveryEmptied(_) => "delivery-emptied",
             Self::NoIntegration(_) => "integration-unknown",
             Self::Changed { .. } => "integration-changed",
+            Self::Overview(error) => error.code(),
             Self::NoToken(_) => "token-none",
             Self::NoRun(_) => "run-unknown",
             Self::RunActive { .. } => "run-active",
@@ -247,7 +254,7 @@ pub struct Newcomer {
 /// [`StoreError::RunEnded`]. Moments are kept to the microsecond. A call whose future is dropped may have
 /// taken effect.
 pub trait Store:
-    AccessStore + IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore
+    AccessStore + IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore + OverviewStore
 {
 }
 
@@ -259,7 +266,8 @@ impl<
         + RunStore
         + AddressStore
         + AuditStore
-        + StoryStore,
+        + StoryStore
+        + OverviewStore,
 > Store for T
 {
 }

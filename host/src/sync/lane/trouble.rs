@@ -48,6 +48,7 @@ pub fn trouble(error: &SyncError) -> Trouble {
         | SyncError::Integration(_)
         | SyncError::Rules(_)
         | SyncError::Type(_)
+        | SyncError::Overview(_)
         | SyncError::NotInCrm { .. } => Trouble::Attention,
         SyncError::ImportUnderWay => Trouble::Passing { after: None, remote: true },
         // None of these is met by a lane.
