@@ -110,8 +110,7 @@ pub enum ImportState {
 
 impl ImportState {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Accepted, Self::Reading, Self::Writing, Self::Completed, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Reading, Self::Writing, Self::Completed, Self::Failed];
 
     /// The word that is stored.
     pub fn as_str(self) -> &'static str {

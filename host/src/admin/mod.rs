@@ -8,6 +8,7 @@ mod applying;
 mod checks;
 mod contacts;
 mod deliveries;
+mod overviews;
 mod runs;
 mod tokens;
 
@@ -25,6 +26,7 @@ use crate::sync::Service;
 pub use applying::{Applied, Rules, RulesChange};
 pub use checks::{Finding, checkup};
 pub use contacts::{ContactStory, StoryChange, StoryRun};
+pub use overviews::{Imported, NewOverview, OverviewLine, Overviews, TagLine};
 pub use tokens::{NewToken, TokenCreated};
 
 /// Somebody at work on a host.

@@ -47,6 +47,6 @@ pub use import::{BegunImport, ImportId, ImportState};
 pub use inferred::{MERGE_SOURCE, SOURCE, is_ours};
 pub use limits::{IMPORTS_AT_ONCE, ImportPermit};
 pub use profiles::{ConsentEnd, Created, Deleted, Merged, Patched, Target};
-pub use tags::{TagDefinition, Tags};
 pub use rows::{ImportColumns, ImportFile, Row};
+pub use tags::{TagDefinition, Tags};
 pub use value::FoundValue;

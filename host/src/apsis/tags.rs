@@ -32,13 +32,15 @@ impl Tags {
                 message: "the section has no tag yet; make one in APSIS One, and name it here".to_owned(),
             });
         }
-        find("tag", "tag", &self.0, name_or_id, |item| (&item.id.0, &item.name)).map_err(|error| match error {
-            ApsisError::Setting { setting, message } => {
-                let message = format!("{message}. A tag that is missing is made in APSIS One");
-                ApsisError::Setting { setting, message }
-            }
-            error => error,
-        })
+        find("tag", "tag", &self.0, name_or_id, |item| (&item.id.0, &item.name)).map_err(
+            |error| match error {
+                ApsisError::Setting { setting, message } => {
+                    let message = format!("{message}. A tag that is missing is made in APSIS One");
+                    ApsisError::Setting { setting, message }
+                }
+                error => error,
+            },
+        )
     }
 
     /// Whether there is a tag of this discriminator.
@@ -68,7 +70,8 @@ mod tests {
     #[test]
     fn a_tag_is_found_by_name_or_discriminator_and_a_missing_one_says_what_to_do() {
         let tag = |id: &str, name: &str| TagDefinition { id: TagId(id.into()), name: name.into() };
-        let tags = Tags(vec![tag("usercreated.tags.fair-1", "Spring fair"), tag("usercreated.tags.vip-2", "VIP")]);
+        let tags =
+            Tags(vec![tag("usercreated.tags.fair-1", "Spring fair"), tag("usercreated.tags.vip-2", "VIP")]);
         for name in ["usercreated.tags.vip-2", "VIP", "vip"] {
             assert_eq!(tags.tag(name).map(|tag| tag.id.0.as_str()), Ok("usercreated.tags.vip-2"), "{name}");
         }

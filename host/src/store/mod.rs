@@ -254,7 +254,15 @@ pub struct Newcomer {
 /// [`StoreError::RunEnded`]. Moments are kept to the microsecond. A call whose future is dropped may have
 /// taken effect.
 pub trait Store:
-    AccessStore + IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore + OverviewStore
+    AccessStore
+    + IntegrationStore
+    + HostStore
+    + QueueStore
+    + RunStore
+    + AddressStore
+    + AuditStore
+    + StoryStore
+    + OverviewStore
 {
 }
 

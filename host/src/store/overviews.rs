@@ -42,10 +42,8 @@ pub trait OverviewStore: Send + Sync {
     ) -> Result<Vec<(Overview, Option<OverviewImport>)>, StoreError>;
 
     /// Those that are imported by themselves, with the moment up to which that is done.
-    async fn recurring_overviews(
-        &self,
-        id: &IntegrationId,
-    ) -> Result<Vec<(Overview, Timestamp)>, StoreError>;
+    async fn recurring_overviews(&self, id: &IntegrationId)
+    -> Result<Vec<(Overview, Timestamp)>, StoreError>;
 
     /// Forgets an overview. What it has set in APSIS One stays. Refused while an import of it is under way.
     async fn drop_overview(&self, id: &IntegrationId, overview: &OverviewId) -> Result<(), StoreError>;

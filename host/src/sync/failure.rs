@@ -5,8 +5,8 @@ use crate::connector::{CallError, CatalogueError, LimitsError, LoadError, OpenEr
 use crate::data_dir::DataDirError;
 use crate::error::ErrorCode;
 use crate::integration::IntegrationError;
-use crate::rules::{RulesError, TypeClash};
 use crate::overview::OverviewError;
+use crate::rules::{RulesError, TypeClash};
 use crate::run::RunId;
 use crate::store::StoreError;
 

@@ -40,6 +40,7 @@ mod writing;
 
 pub use auditing::{AuditOrder, Audited, ReadBy};
 pub use checking::{Unchecked, check_rules};
+pub use daily::next_due;
 pub use drift::{Difference, DriftKind, FoundConsent};
 pub use failure::SyncError;
 pub use forgetting::forget_all;

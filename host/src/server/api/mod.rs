@@ -11,6 +11,7 @@ mod extract;
 mod guard;
 mod integrations;
 mod journal;
+mod overviews;
 mod paging;
 mod problem;
 mod rules;
@@ -56,6 +57,7 @@ const PLACE: &str = "/api/v1";
         (name = "runs", description = "Full syncs, daily runs and dry runs"),
         (name = "deliveries", description = "What the CRMs sent"),
         (name = "contacts", description = "One person each"),
+        (name = "overviews", description = "The CRM's lists of people, which become tags"),
         (name = "connectors", description = "The components that speak to a CRM"),
         (name = "access", description = "Tokens"),
         (name = "journal", description = "Who did what on purpose"),
@@ -102,6 +104,12 @@ fn calls() -> OpenApiRouter<Api> {
         .routes(routes!(contacts::show, contacts::forget))
         .routes(routes!(contacts::readmit))
         .routes(routes!(contacts::shared))
+        .routes(routes!(overviews::list))
+        .routes(routes!(overviews::tags))
+        .routes(routes!(overviews::show, overviews::put, overviews::remove))
+        .routes(routes!(overviews::import))
+        .routes(routes!(overviews::imports))
+        .routes(routes!(overviews::skipped))
         .routes(routes!(connectors::list, connectors::add))
         .routes(routes!(connectors::show))
         .routes(routes!(tokens::list, tokens::create))

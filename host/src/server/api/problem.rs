@@ -120,12 +120,17 @@ fn status(code: &str) -> StatusCode {
         | "delivery-unknown"
         | "token-none"
         | "contact-unknown"
+        | "overview-unknown"
+        | "overview-not-in-crm"
         | "catalogue-missing" => StatusCode::NOT_FOUND,
         "method-unknown" => StatusCode::METHOD_NOT_ALLOWED,
         "run-active"
         | "run-ended"
         | "gate-closed"
         | "nothing-held"
+        | "overview-import-active"
+        | "overview-leaving"
+        | "overview-tag-taken"
         | "known-not-enough"
         | "delivery-open"
         | "delivery-emptied"

@@ -127,11 +127,7 @@ pub(super) fn tagged(sql: &dyn Sql, integration: i64, overview: &OverviewId) -> 
 }
 
 /// Forgets whom the import before this one left aside; how many members were read.
-pub(super) fn begin_tagging(
-    sql: &dyn Sql,
-    integration: i64,
-    import: &OverviewImport,
-) -> Result<u64, Fault> {
+pub(super) fn begin_tagging(sql: &dyn Sql, integration: i64, import: &OverviewImport) -> Result<u64, Fault> {
     let of = params![integration, &import.overview.0];
     sql.execute(
         "UPDATE overview_members SET reason = NULL WHERE integration = ?1 AND overview = ?2 AND reason IS NOT NULL",
@@ -200,17 +196,18 @@ pub(super) fn settle(
         }
         match one.end {
             MemberEnd::Gone | MemberEnd::Removed => gone.push(&one.contact),
-            MemberEnd::Added | MemberEnd::Unchanged | MemberEnd::Skipped | MemberEnd::NotRemoved => kept.push(
-                params![
-                    integration,
-                    &import.overview.0,
-                    &one.contact,
-                    kept_tags(&one.tags)?,
-                    one.is_settled,
-                    some_to_json(one.reason.as_ref())?,
-                ]
-                .to_vec(),
-            ),
+            MemberEnd::Added | MemberEnd::Unchanged | MemberEnd::Skipped | MemberEnd::NotRemoved => kept
+                .push(
+                    params![
+                        integration,
+                        &import.overview.0,
+                        &one.contact,
+                        kept_tags(&one.tags)?,
+                        one.is_settled,
+                        some_to_json(one.reason.as_ref())?,
+                    ]
+                    .to_vec(),
+                ),
         }
     }
     sql.execute_each(
@@ -254,11 +251,7 @@ pub(super) fn skipped(
 }
 
 /// Their profiles are gone, or new: no tag is on them.
-pub(super) fn have_no_tags(
-    sql: &dyn Sql,
-    integration: i64,
-    contacts: Vec<&ContactId>,
-) -> Result<(), Fault> {
+pub(super) fn have_no_tags(sql: &dyn Sql, integration: i64, contacts: Vec<&ContactId>) -> Result<(), Fault> {
     if contacts.is_empty() {
         return Ok(());
     }

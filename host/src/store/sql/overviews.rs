@@ -27,7 +27,8 @@ const CLOCK: &str = "%H:%M";
 
 const OVERVIEW: &str = "overview, name, tag, tag_name, recurring, local_time, leaving";
 
-const IMPORT: &str = "imports.number, imports.overview, kind, confirmed, state, read, added, unchanged, skipped, removed,
+const IMPORT: &str =
+    "imports.number, imports.overview, kind, confirmed, state, read, added, unchanged, skipped, removed,
     not_removed, accepted_at, started_at, ended_at, failure";
 
 impl Word for ImportKind {
@@ -132,9 +133,7 @@ fn known(
 ) -> Result<Overview, Fault> {
     match find(sql, integration, overview)? {
         Some(found) => Ok(found),
-        None => {
-            refused(OverviewError::Unknown { integration: id.clone(), overview: overview.clone() })
-        }
+        None => refused(OverviewError::Unknown { integration: id.clone(), overview: overview.clone() }),
     }
 }
 

@@ -62,8 +62,7 @@ impl Sides {
         work: &ImportWork,
     ) -> Result<Self, SyncError> {
         let is_removal = work.import.kind == ImportKind::Removal;
-        let connection =
-            if is_removal { None } else { Some(connect(&**store, engine, integration).await?) };
+        let connection = if is_removal { None } else { Some(connect(&**store, engine, integration).await?) };
         let (valid, secret) = (hold.valid.clone(), integration.apsis.client_secret.read()?);
         let client = Client::new(&integration.apsis, secret)?;
         let client = client.while_allowed(Arc::new(move || valid.left())).impatient();
@@ -80,7 +79,12 @@ impl Sides {
     ///
     /// # Errors
     /// A side does not answer, or refuses all; the store fails. The import is where it was.
-    pub async fn go_on(&self, store: &dyn Store, fence: &Fence, work: &ImportWork) -> Result<Went, SyncError> {
+    pub async fn go_on(
+        &self,
+        store: &dyn Store,
+        fence: &Fence,
+        work: &ImportWork,
+    ) -> Result<Went, SyncError> {
         if work.import.state == ImportState::Writing {
             return self.tag_some(store, fence, work).await;
         }
@@ -150,7 +154,8 @@ impl Sides {
         }
         let ids: Vec<ContactId> = members.iter().map(|member| member.contact.clone()).collect();
         let ledger = store.ledger(&fence.integration, &ids).await?;
-        let (mut settled, mut writes, mut noted) = (Vec::with_capacity(members.len()), Vec::new(), Vec::new());
+        let (mut settled, mut writes, mut noted) =
+            (Vec::with_capacity(members.len()), Vec::new(), Vec::new());
         for member in members {
             let entry = ledger.get(&member.contact);
             match decide(member, entry, &work.tag, &self.tags) {
@@ -184,9 +189,12 @@ impl Sides {
             Ok(Patched::Written) => Ok(then),
             // A profile that is gone, or locked, which is done by emptying it, has no tag.
             Ok(Patched::NoProfile) | Err(ApsisError::Locked { .. }) if is_removal => Ok(then),
-            Ok(Patched::NoProfile) => {
-                Ok(MemberSettled { end: MemberEnd::Skipped, tags: Vec::new(), reason: Some(profile_missing()), ..then })
-            }
+            Ok(Patched::NoProfile) => Ok(MemberSettled {
+                end: MemberEnd::Skipped,
+                tags: Vec::new(),
+                reason: Some(profile_missing()),
+                ..then
+            }),
             Err(error) if matches!(error.kind(), Kind::Contact(_)) => {
                 let end = if is_removal { MemberEnd::NotRemoved } else { MemberEnd::Skipped };
                 let reason = error.reason();

@@ -22,11 +22,7 @@ pub enum Found {
 ///
 /// # Errors
 /// When the CRM does not answer, or the connector cannot be used.
-pub async fn look(
-    store: &dyn Store,
-    engine: &Engine,
-    integration: &Integration,
-) -> Result<Found, SyncError> {
+pub async fn look(store: &dyn Store, engine: &Engine, integration: &Integration) -> Result<Found, SyncError> {
     let connection = connect(store, engine, integration).await?;
     match patiently(Patience::Short, || connection.list_overviews()).await {
         Ok(overviews) => Ok(Found::Overviews(overviews)),
