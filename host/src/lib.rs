@@ -29,6 +29,7 @@ pub mod lane;
 mod moment;
 pub mod need;
 mod number;
+pub mod overview;
 pub mod profile;
 pub mod progress;
 pub mod reach;

@@ -38,6 +38,10 @@ discriminator!(
     TopicId
 );
 discriminator!(
+    /// A tag's discriminator; opaque.
+    TagId
+);
+discriminator!(
     /// A section's discriminator; opaque.
     SectionId
 );

@@ -63,6 +63,10 @@ pub enum ReasonCode {
     MergeLimit,
     /// It was not merged: one of the two was gone.
     MergeMissing,
+    /// The member of an overview has no profile that this integration has written.
+    MemberUnknown,
+    /// The profile was written, and is not there any more.
+    ProfileMissing,
     /// The contact was forgotten at somebody's request.
     ContactForgotten,
 }
@@ -96,6 +100,8 @@ impl ReasonCode {
             Self::MergeLocked => "merge-locked",
             Self::MergeLimit => "merge-limit",
             Self::MergeMissing => "merge-missing",
+            Self::MemberUnknown => "member-unknown",
+            Self::ProfileMissing => "profile-missing",
             Self::ContactForgotten => "contact-forgotten",
         }
     }

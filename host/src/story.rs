@@ -363,6 +363,9 @@ pub struct Erased {
     pub deliveries: u64,
     /// Waiting for the daily run, or to be taken.
     pub waiting: u64,
+    /// Memberships of overviews.
+    #[serde(default)]
+    pub overviews: u64,
     /// Deliveries that are not decoded, so that nobody knows who they are about.
     pub undecoded: u64,
 }

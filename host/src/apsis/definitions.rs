@@ -267,7 +267,7 @@ impl Definitions {
 }
 
 /// The one item that is meant: by discriminator, else by exact name, else by name in any case.
-fn find<'a, T>(
+pub(super) fn find<'a, T>(
     setting: &'static str,
     what: &str,
     items: &'a [T],

@@ -37,7 +37,8 @@ pub(super) struct Items<T> {
     pub(super) items: Vec<T>,
 }
 
-/// Keyspaces, sections and channels: `discriminator` is documented, `name` beside it is our reading.
+/// Keyspaces, sections, channels and tags: `discriminator` is documented, `name` beside it is our reading; for tags both
+/// are. No call is published that makes a tag.
 #[derive(Deserialize)]
 pub(super) struct NamedItem {
     pub(super) discriminator: String,

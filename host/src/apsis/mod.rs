@@ -25,6 +25,7 @@ mod reach;
 mod retry;
 mod rows;
 mod single;
+mod tags;
 mod value;
 mod window;
 
@@ -45,6 +46,7 @@ pub use export::{ExportFile, ExportPages, ExportedProfile};
 pub use import::{BegunImport, ImportId, ImportState};
 pub use inferred::{MERGE_SOURCE, SOURCE, is_ours};
 pub use limits::{IMPORTS_AT_ONCE, ImportPermit};
-pub use profiles::{ConsentEnd, Created, Deleted, Merged, Patched, TagId, Target};
+pub use profiles::{ConsentEnd, Created, Deleted, Merged, Patched, Target};
 pub use rows::{ImportColumns, ImportFile, Row};
+pub use tags::{TagDefinition, Tags};
 pub use value::FoundValue;

@@ -19,15 +19,11 @@ use super::value::Patch;
 use crate::contact::{Channel, ContactId};
 use crate::integration::{ApsisSettings, SameAddress};
 use crate::profile::{
-    AttributeId, AttributeValue, ConsentType, KeyspaceId, KnownConsent, SectionId, TopicId,
+    AttributeId, AttributeValue, ConsentType, KeyspaceId, KnownConsent, SectionId, TagId, TopicId,
 };
 
 pub(super) const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
-
-/// A tag's discriminator; opaque.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TagId(pub String);
 
 /// What became of a write of attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -69,6 +69,7 @@ fn tell(contact: &ContactId, erased: &Erased) {
         (erased.changes, "changes, emptied"),
         (erased.deliveries, "deliveries, emptied"),
         (erased.waiting, "places among those that wait"),
+        (erased.overviews, "memberships of overviews"),
     ];
     for (count, what) in kinds.into_iter().filter(|(count, _)| *count > 0) {
         output::line(&format!("  store: {} {what}", table::number(count)));

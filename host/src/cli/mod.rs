@@ -16,6 +16,7 @@ mod integration;
 mod journal;
 mod logging;
 mod output;
+mod overview;
 mod preview;
 mod progress;
 mod secrets;
@@ -91,6 +92,9 @@ enum Command {
     /// Contacts: the whole story of one.
     #[command(subcommand)]
     Contact(contact::Command),
+    /// Overviews: the CRM's own lists of people, which become tags in APSIS One.
+    #[command(subcommand)]
+    Overview(overview::Command),
     /// Show how each integration is: its lane, gate and backlog, and what needs attention.
     Status(status::Args),
     /// Tokens: who may do what over the API.
@@ -306,6 +310,7 @@ async fn run(cli: Cli) -> Result<End> {
         Command::Connector(command) => connector::run(&context, command).await,
         Command::Deliveries(command) => deliveries::run(&context, command).await,
         Command::Contact(command) => contact::run(&context, command).await,
+        Command::Overview(command) => overview::run(&context, command).await,
         Command::Status(args) => status::run(&context, args).await,
         Command::Token(command) => token::run(&context, command).await,
         Command::Secrets(command) => secrets::run(&context, command).await,

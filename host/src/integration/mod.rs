@@ -30,6 +30,7 @@ use crate::secret::SecretName;
 pub use condition::{Comparison, ConditionRow, FieldCondition, Test};
 pub use difference::needs_full_sync;
 pub use mapping::{AttributeKind, ConsentRow, Conversion, FieldRow, OnInvalid, OnTooLong, Show};
+pub(crate) use real_time::clock;
 pub use real_time::{NewContacts, OnDelete, RealTime};
 pub use secret::{secret_in_file, secret_in_variable, without_newline};
 pub use story::StorySettings;

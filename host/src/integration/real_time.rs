@@ -60,15 +60,15 @@ impl Default for RealTime {
 }
 
 /// `05:00`.
-mod clock {
+pub(crate) mod clock {
     use jiff::civil::Time;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(time: &Time, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Time, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&time.strftime("%H:%M").to_string())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
         let text = String::deserialize(from)?;
         Time::strptime("%H:%M", &text)
             .map_err(|_| serde::de::Error::custom("a time of day is written as \"05:00\""))

@@ -12,6 +12,7 @@ mod audits;
 mod fault;
 mod hosts;
 mod integrations;
+mod overviews;
 mod postgres;
 mod queue;
 mod runs;
@@ -26,6 +27,7 @@ use crate::contact::{Contact, ContactId, Cursor, Discard};
 use crate::difference::AttributeChange;
 use crate::error::{ErrorCode, Failure};
 use crate::integration::IntegrationId;
+use crate::overview::OverviewError;
 use crate::profile::KnownConsent;
 use crate::run::{Decided, Phase, RunId};
 use crate::secret::SecretPlace;
@@ -35,6 +37,7 @@ pub use addresses::{AddressStore, Hearer};
 pub use audits::{AuditStore, Doubt, Judged};
 pub use hosts::HostStore;
 pub use integrations::{Expected, IntegrationStore};
+pub use overviews::{NewImport, OverviewStore};
 pub use postgres::{PostgresStore, is_postgres_url};
 pub use queue::QueueStore;
 pub use runs::RunStore;
@@ -125,6 +128,9 @@ pub enum StoreError {
         /// Its revision now; 0: there is none.
         revision: i64,
     },
+    /// What is asked of an overview cannot be done.
+    #[error(transparent)]
+    Overview(#[from] OverviewError),
     /// There is no such token.
     #[error("there is no token {0}; `sluice token list` names those there are")]
     NoToken(TokenId),
@@ -183,6 +189,7 @@ impl ErrorCode for StoreError {
             Self::DeliveryEmptied(_) => "delivery-emptied",
             Self::NoIntegration(_) => "integration-unknown",
             Self::Changed { .. } => "integration-changed",
+            Self::Overview(error) => error.code(),
             Self::NoToken(_) => "token-none",
             Self::NoSecret(_) => "secret-unknown",
             Self::NoRun(_) => "run-unknown",
@@ -264,6 +271,7 @@ pub trait Store:
     + AddressStore
     + AuditStore
     + StoryStore
+    + OverviewStore
 {
 }
 
@@ -276,7 +284,8 @@ impl<
         + RunStore
         + AddressStore
         + AuditStore
-        + StoryStore,
+        + StoryStore
+        + OverviewStore,
 > Store for T
 {
 }

@@ -6,6 +6,7 @@ use crate::data_dir::DataDirError;
 use crate::error::ErrorCode;
 use crate::integration::IntegrationError;
 use crate::keys::KeyError;
+use crate::overview::OverviewError;
 use crate::rules::{RulesError, TypeClash};
 use crate::run::RunId;
 use crate::secret::SecretPlace;
@@ -45,6 +46,9 @@ pub enum SyncError {
     /// A rule does not fit the types of what it names.
     #[error(transparent)]
     Type(#[from] TypeClash),
+    /// An overview.
+    #[error(transparent)]
+    Overview(#[from] OverviewError),
     /// APSIS One.
     #[error(transparent)]
     Apsis(#[from] ApsisError),
@@ -110,6 +114,7 @@ impl ErrorCode for SyncError {
             Self::SecretNotSet(_) => "secret-not-set",
             Self::Rules(error) => error.code(),
             Self::Type(error) => error.code(),
+            Self::Overview(error) => error.code(),
             Self::Apsis(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::DataDir(error) => error.code(),

@@ -21,6 +21,7 @@ use super::failure::SyncError;
 use super::foretelling::{Foretold, foretell};
 use super::holding::{Hold, Holdings, Validity};
 use super::line::{Line, Patience, connect};
+use super::overviews::{Turn, Turns};
 use super::secrets::{AtHand, Secrets};
 use super::worker::{Handle, Worker};
 use super::{running, webhook};
@@ -153,6 +154,27 @@ impl Service {
         let valid = Validity::unlimited();
         let line = Box::pin(Line::open(self, &integration, valid, Patience::Long)).await?;
         Box::pin(auditing::audit(Arc::clone(self.store()), &line, id, order, each)).await
+    }
+
+    /// Does the imports of overviews that are under way, to their end.
+    ///
+    /// # Errors
+    /// When the store fails, or another host takes over; they stay under way then.
+    pub async fn import_overviews(&self, hold: &Hold) -> Result<(), StoreError> {
+        let id = &hold.fence.integration;
+        let mut turns = Turns::default();
+        loop {
+            let integration = self.store().integration(id).await?;
+            let integration = integration.ok_or_else(|| StoreError::NoIntegration(id.clone()))?;
+            match Box::pin(turns.next(self, hold, &integration, false)).await? {
+                Turn { more: true, .. } => {}
+                Turn { due: Some(due), .. } => {
+                    let left = due.duration_since(Timestamp::now());
+                    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+                }
+                Turn { due: None, .. } => return Ok(()),
+            }
+        }
     }
 
     /// What a change of one contact would do now.

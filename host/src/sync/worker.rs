@@ -20,6 +20,7 @@ use super::holding::Hold;
 use super::lane::trouble::{self, Health, Trouble};
 use super::lane::{self, Rest, Signals};
 use super::line::{Line, Patience, connect};
+use super::overviews::{Turn, Turns};
 use super::service::Service;
 use super::work::Work;
 use super::{daily, webhook};
@@ -58,6 +59,8 @@ pub struct Worker {
     line: Option<(i64, Work)>,
     /// Set: forgetting did not succeed, and is tried again then; how often it did not.
     forget_again: Option<(Timestamp, u32)>,
+    /// The imports of overviews.
+    imports: Turns,
     /// Whether the webhook was looked at since it last changed, and how often that failed.
     webhook: (Option<i64>, u32),
 }
@@ -93,6 +96,7 @@ impl Worker {
             health: Health::default(),
             line: None,
             forget_again: None,
+            imports: Turns::default(),
             webhook: (None, 0),
         };
         (worker, handle)
@@ -146,7 +150,8 @@ impl Worker {
         let webhook_due = self.tend_webhook(&standing).await?;
         if let Some(run) = store.active_run(&id).await? {
             if run.waits() {
-                return Ok(Next::Sleep(webhook_due));
+                let turn = self.import(&standing).await?;
+                return Ok(after_turn(turn, Next::Sleep(webhook_due)));
             }
             let stop = self.signals.stop.clone();
             let ended = stop.run_until_cancelled(Box::pin(self.service.execute(run.id, &self.hold))).await;
@@ -164,7 +169,29 @@ impl Worker {
             info!(integration = %id, "integration deleted");
             return Ok(Next::End);
         }
-        if !standing.enabled || standing.retiring {
+        if standing.retiring {
+            return Ok(Next::Sleep(earliest([webhook_due, forget_due])));
+        }
+        let turn = self.import(&standing).await?;
+        let next = self.lane(&standing, webhook_due, forget_due).await?;
+        Ok(after_turn(turn, next))
+    }
+
+    /// Gives the imports of overviews their turn.
+    async fn import(&mut self, standing: &Standing) -> Result<Turn, StoreError> {
+        let recurring = standing.enabled && !standing.retiring;
+        self.imports.next(&self.service, &self.hold, &standing.integration, recurring).await
+    }
+
+    /// Begins the daily run, if it is due; else has the lane work.
+    async fn lane(
+        &mut self,
+        standing: &Standing,
+        webhook_due: Option<Timestamp>,
+        forget_due: Option<Timestamp>,
+    ) -> Result<Next, StoreError> {
+        let (id, store) = (standing.integration.id.clone(), Arc::clone(self.service.store()));
+        if !standing.enabled {
             return Ok(Next::Sleep(earliest([webhook_due, forget_due])));
         }
         let record = store.lane(&id).await?;
@@ -174,12 +201,12 @@ impl Worker {
             return Ok(Next::Sleep(earliest([Some(pause.until), webhook_due, forget_due])));
         }
         if record.pause.is_none()
-            && let Some(due) = self.daily_due(&standing, record.daily_done, now).await?
+            && let Some(due) = self.daily_due(standing, record.daily_done, now).await?
         {
             store.accept_run(&id, RunOrder::Daily { due }).await?;
             return Ok(Next::Again);
         }
-        let work = match self.work(&standing).await {
+        let work = match self.work(standing).await {
             Ok(work) => work,
             Err(error) => return self.not_opened(record.pause.as_ref(), &error).await,
         };
@@ -195,7 +222,7 @@ impl Worker {
         }
         let rest = Box::pin(lane::go_on(&work, &mut self.health, record.pause, &self.signals)).await?;
         Ok(match rest {
-            Rest::Idle => Next::Sleep(earliest([webhook_due, forget_due, self.next_daily(&standing, now)])),
+            Rest::Idle => Next::Sleep(earliest([webhook_due, forget_due, self.next_daily(standing, now)])),
             Rest::Closed | Rest::Enough => Next::Again,
             Rest::Paused(pause) => {
                 self.line = None;
@@ -327,6 +354,15 @@ impl Worker {
 
     fn next_daily(&self, standing: &Standing, now: Timestamp) -> Option<Timestamp> {
         Self::daily_times(standing).and_then(|(at, zone)| daily::next_due(now, at, &zone))
+    }
+}
+
+/// What is next where an import has had its turn.
+fn after_turn(turn: Turn, next: Next) -> Next {
+    match next {
+        Next::Sleep(_) if turn.more => Next::Again,
+        Next::Sleep(until) => Next::Sleep(earliest([until, turn.due])),
+        next => next,
     }
 }
 

@@ -11,6 +11,7 @@ mod extract;
 pub(super) mod guard;
 mod integrations;
 mod journal;
+mod overviews;
 mod paging;
 pub(super) mod problem;
 mod rules;
@@ -59,6 +60,7 @@ const PLACE: &str = "/api/v1";
         (name = "deliveries", description = "What the CRMs sent"),
         (name = "contacts", description = "One person each"),
         (name = "secrets", description = "What is kept sealed; values go in, and never come out"),
+        (name = "overviews", description = "The CRM's lists of people, which become tags"),
         (name = "connectors", description = "The components that speak to a CRM"),
         (name = "access", description = "Tokens"),
         (name = "journal", description = "Who did what on purpose"),
@@ -108,6 +110,12 @@ fn calls() -> OpenApiRouter<Api> {
         .routes(routes!(contacts::show, contacts::forget))
         .routes(routes!(contacts::readmit))
         .routes(routes!(contacts::shared))
+        .routes(routes!(overviews::list))
+        .routes(routes!(overviews::tags))
+        .routes(routes!(overviews::show, overviews::put, overviews::remove))
+        .routes(routes!(overviews::import))
+        .routes(routes!(overviews::imports))
+        .routes(routes!(overviews::skipped))
         .routes(routes!(connectors::list, connectors::add))
         .routes(routes!(connectors::show))
         .routes(routes!(tokens::list, tokens::create))

@@ -123,6 +123,8 @@ pub fn status(code: &str) -> StatusCode {
         | "token-none"
         | "secret-unknown"
         | "contact-unknown"
+        | "overview-unknown"
+        | "overview-not-in-crm"
         | "catalogue-missing" => StatusCode::NOT_FOUND,
         "method-unknown" => StatusCode::METHOD_NOT_ALLOWED,
         "run-active"
@@ -130,6 +132,9 @@ pub fn status(code: &str) -> StatusCode {
         | "secret-in-use"
         | "gate-closed"
         | "nothing-held"
+        | "overview-import-active"
+        | "overview-leaving"
+        | "overview-tag-taken"
         | "known-not-enough"
         | "delivery-open"
         | "delivery-emptied"

@@ -20,6 +20,7 @@ mod frame;
 mod integrations;
 mod login;
 mod needs;
+mod overviews;
 mod run;
 mod sides;
 mod status;
@@ -79,6 +80,10 @@ pub fn router(callers: Arc<Callers>, is_private: bool, stop: CancellationToken) 
         .route(&one("/runs/{run}/contacts"), get(run::contacts))
         .route(&one("/runs/{run}/contacts.csv"), get(run::csv))
         .route(&one("/runs/{run}/differences"), get(run::differences))
+        .route(&one("/overviews"), get(overviews::show).post(overviews::save))
+        .route(&one("/overviews/import"), post(overviews::import))
+        .route(&one("/overviews/remove"), post(overviews::remove))
+        .route(&one("/overviews/{overview}"), get(overviews::imports))
         .route(&one("/activity"), get(activity::show))
         .route(&one("/activity/rows"), get(activity::rows))
         .route(&one("/activity/{delivery}"), get(activity::delivery))

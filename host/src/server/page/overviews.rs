@@ -13,10 +13,10 @@ use super::frame::{Frame, Tab, html};
 use super::integrations::Done;
 use super::status::{Open, open};
 use super::{Answer, Page, go_to, texts as t};
-use crate::admin::{Admin, Imported, NewOverview, OverviewLine, Overviews, TagLine};
+use crate::admin::{Admin, Imported, NewOverview, Overviews, TagLine};
 use crate::error::Failure;
 use crate::integration::IntegrationId;
-use crate::overview::{ImportState, MORNING, OverviewId, OverviewImport, Skipped};
+use crate::overview::{MORNING, OverviewId, OverviewImport, SkippedMember};
 
 /// Imports, and members that were left as they are, that are shown.
 const LISTED: u32 = 100;
@@ -33,11 +33,6 @@ impl List {
     fn tags(&self) -> &[TagLine] {
         self.tags.as_deref().unwrap_or_default()
     }
-}
-
-/// Whether an import has not ended.
-fn is_under_way(import: &OverviewImport) -> bool {
-    !matches!(import.state, ImportState::Completed | ImportState::Failed)
 }
 
 /// Shows them.
@@ -100,7 +95,7 @@ struct Shown {
     frame: Frame,
     of: Imported,
     imports: Vec<OverviewImport>,
-    skipped: Vec<Skipped>,
+    skipped: Vec<SkippedMember>,
 }
 
 /// Shows the imports of one, and who was left as they are, with why.
@@ -114,6 +109,6 @@ pub async fn imports(
     let of = admin.overview(&id, &overview).await?;
     let store = page.callers.service().store();
     let imports = store.overview_imports(&id, &overview, None, LISTED).await?;
-    let skipped = store.overview_skipped(&id, &overview, None, LISTED).await?;
+    let skipped = store.skipped_members(&id, &overview, None, LISTED).await?;
     Ok(html(&Shown { frame, of, imports, skipped }))
 }

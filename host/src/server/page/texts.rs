@@ -88,6 +88,22 @@ texts! {
     DELETE_UNMATCHED = "Delete the profile of a contact that stops matching the sync conditions";
     DELETE_HOW = "Everything that is known of this integration is deleted. Its profiles stay in APSIS One.";
 
+    OVERVIEWS_HOW = "An overview is a list of contacts in the CRM. Imported, it is a tag on the profiles of its members; who is added or removed in the CRM shows after the next import.";
+    OVERVIEWS_NO_SYNC = "No full sync is needed for it, and none touches it.";
+    NOT_OFFERED = "This CRM's connector offers no overviews.";
+    NO_OVERVIEWS = "The CRM has no overviews.";
+    NOT_IN_CRM = "The CRM does not have it any more.";
+    LAST_IMPORT = "Last import";
+    NEXT_IMPORT = "Next import";
+    TAG = "Tag in APSIS One";
+    RECURRING = "Import it every day";
+    AT_TIME = "At";
+    IMPORT_NOW = "Import now";
+    CONFIRM_SHRINK = "Take the tag off that many";
+    REMOVE_OVERVIEW_HOW = "The tag is taken off everybody who has it from this overview.";
+    IMPORTS = "Imports";
+    LEFT_AS_THEY_ARE = "Members that were left as they are";
+
     NO_INTEGRATIONS = "There is no integration yet.";
     ENABLE_INTEGRATION = "Enable an integration";
     CHOOSE_CONNECTOR = "Choose the CRM";

@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_known.sql"),
     include_str!("migrations/0006_access.sql"),
     include_str!("migrations/0007_secrets.sql"),
+    include_str!("migrations/0008_overviews.sql"),
     include_str!("migrations/0009_sessions.sql"),
 ];
 

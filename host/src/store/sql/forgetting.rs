@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::values::{Moment, Stored, some_to_json, to_json};
-use super::{Param, Row, Sql, changes, integrations, leases, params};
+use super::{Param, Row, Sql, changes, integrations, leases, members, params};
 use crate::brake::Held;
 use crate::change::{Cause, Change, DeliveryNumber};
 use crate::contact::{Channel, ContactId};
@@ -37,6 +37,8 @@ pub(super) const TABLES: &[&str] = &[
     "opt_outs",
     "doubts",
     "waiting",
+    "overview_members",
+    "overview_imports",
     "forgotten",
     "runs",
     "lanes",
@@ -160,6 +162,7 @@ pub(super) fn erase(sql: &dyn Sql, fence: &Fence, contact: &ContactId, profile: 
         changes,
         deliveries: deliveries.len() as u64,
         waiting: delete("newcomers")? + delete("waiting")? + open.waiting,
+        overviews: members::erase(sql, integration, contact)?,
         undecoded: sql
             .value::<super::values::Count>(
                 "SELECT count(*) FROM deliveries WHERE integration = ?1 AND decoded = 0 AND length(body) > 0",

@@ -116,6 +116,7 @@ pub(super) fn to_do(sql: &dyn Sql, host: &HostId, now: Timestamp) -> Result<Vec<
          WHERE leases.host = ?1 AND (
              EXISTS (SELECT 1 FROM runs WHERE runs.integration = i.number AND ended_at IS NULL)
              OR EXISTS (SELECT 1 FROM forgotten f WHERE f.integration = i.number AND purged = 0)
+             OR EXISTS (SELECT 1 FROM overview_imports o WHERE o.integration = i.number AND ended_at IS NULL)
              OR i.enabled = 1 AND (
                  EXISTS (SELECT 1 FROM deliveries d WHERE d.integration = i.number AND decoded = 0
                          AND ended_at IS NULL AND due <= ?2)

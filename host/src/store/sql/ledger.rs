@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::values::{Count, Moment, Stored, list, some_to_json};
-use super::{Param, Row, Sql, integrations, params};
+use super::{Param, Row, Sql, integrations, members, params};
 use crate::change::{Learnt, Written};
 use crate::contact::ContactId;
 use crate::integration::IntegrationId;
@@ -40,7 +40,11 @@ pub(super) fn put<'a>(
     entries: impl Iterator<Item = Entry<'a>>,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    let mut new = Vec::new();
     let each = entries.map(|entry| {
+        if entry.outcome == Outcome::Created || matches!(entry.written, Kept::Nothing) {
+            new.push(entry.contact);
+        }
         Ok(params![
             integration,
             entry.contact,
@@ -67,7 +71,7 @@ pub(super) fn put<'a>(
              modified_at = excluded.modified_at, deleted_at = NULL, run = excluded.run, at = excluded.at",
         &each,
     )?;
-    Ok(())
+    members::have_no_tags(sql, integration, new)
 }
 
 /// What the lane has learnt.
@@ -77,7 +81,11 @@ pub(super) fn learn<'a>(
     learnt: impl Iterator<Item = (&'a ContactId, &'a Learnt)>,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    let mut new = Vec::new();
     let each = learnt.map(|(contact, learnt)| {
+        if learnt.outcome == Outcome::Created || matches!(learnt.written, Written::Nothing) {
+            new.push(contact);
+        }
         let (keeps, written) = match &learnt.written {
             Written::AsBefore => (true, None),
             Written::Now(intent) => (false, Some(super::values::to_json(intent)?)),
@@ -109,7 +117,7 @@ pub(super) fn learn<'a>(
              at = excluded.at",
         &each,
     )?;
-    Ok(())
+    members::have_no_tags(sql, integration, new)
 }
 
 /// How many profiles were written and are believed to be there.

@@ -34,6 +34,7 @@ pub(super) enum Part {
     Doubts,
     Seen,
     Stories,
+    OverviewMembers,
 }
 
 impl Part {
@@ -41,7 +42,7 @@ impl Part {
     pub(super) const OF_RUN: [Self; 5] =
         [Self::Stage, Self::Contacts, Self::Discards, Self::Batches, Self::DryAddresses];
     /// What an integration has beside its runs.
-    pub(super) const OF_INTEGRATION: [Self; 13] = [
+    pub(super) const OF_INTEGRATION: [Self; 14] = [
         Self::Ledger,
         Self::Deliveries,
         Self::Changes,
@@ -55,6 +56,7 @@ impl Part {
         Self::Doubts,
         Self::Seen,
         Self::Stories,
+        Self::OverviewMembers,
     ];
 
     fn table(self) -> &'static str {
@@ -77,9 +79,13 @@ impl Part {
             | Self::Moves
             | Self::LaneEffects => ("integration", "number"),
             Self::DryAddresses => ("scope", "number"),
-            Self::Waiting | Self::Newcomers | Self::Doubts | Self::OptOuts | Self::Seen | Self::Stories => {
-                ("integration", "contact")
-            }
+            Self::Waiting
+            | Self::Newcomers
+            | Self::Doubts
+            | Self::OptOuts
+            | Self::Seen
+            | Self::Stories
+            | Self::OverviewMembers => ("integration", "contact"),
         }
     }
 }
@@ -104,6 +110,7 @@ impl Word for Part {
         Self::Doubts,
         Self::Seen,
         Self::Stories,
+        Self::OverviewMembers,
     ];
     fn word(self) -> &'static str {
         match self {
@@ -125,6 +132,7 @@ impl Word for Part {
             Self::Doubts => "doubts",
             Self::Seen => "seen",
             Self::Stories => "stories",
+            Self::OverviewMembers => "overview_members",
         }
     }
 }

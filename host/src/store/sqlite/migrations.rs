@@ -15,6 +15,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0006_known.sql")),
     M::up(include_str!("migrations/0007_access.sql")),
     M::up(include_str!("migrations/0008_secrets.sql")),
+    M::up(include_str!("migrations/0009_overviews.sql")),
     M::up(include_str!("migrations/0010_sessions.sql")),
 ];
 

@@ -50,6 +50,7 @@ pub fn trouble(error: &SyncError) -> Trouble {
         | SyncError::SecretNotSet(_)
         | SyncError::Rules(_)
         | SyncError::Type(_)
+        | SyncError::Overview(_)
         | SyncError::NotInCrm { .. } => Trouble::Attention,
         SyncError::ImportUnderWay => Trouble::Passing { after: None, remote: true },
         // None of these is met by a lane.

@@ -6,6 +6,7 @@ mod addresses;
 mod audits;
 mod hosts;
 mod integrations;
+mod overviews;
 mod queue;
 mod runs;
 mod secrets;
