@@ -549,7 +549,6 @@ impl World {
                 let gives = matches!(crm.answer(person, pair), Answer::Yes(_));
                 let refused_to_come_back = !gaps::COMES_BACK_AFTER_A_REFUSED_OPT_IN
                     && self.refused
-                    && self.setting.imports
                     && self.held_by_another.contains(&(number, pair));
                 let other_row_is_older = !gaps::COMES_BACK_WHEN_THE_OTHER_ROW_DOES
                     && crm.rules.kinds(pair).len() > 1
