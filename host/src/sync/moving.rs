@@ -7,7 +7,7 @@
 //! one is written: an opt-out there holds for the new address, too, whatever APSIS One shows then. Pure.
 
 use crate::address::Move;
-use crate::apsis::ConsentStep;
+use crate::apsis::{ConsentStep, is_ours};
 use crate::contact::Channel;
 use crate::profile::{Address, ConsentType, Intent, KnownConsent};
 use crate::run::Staged;
@@ -59,11 +59,11 @@ pub fn still_left(moves: Vec<Move>, intent: &Intent) -> Vec<Move> {
 }
 
 /// What counts as known of the profile's consents at its new address: what APSIS One shows, and in its place an opt-out
-/// from before.
+/// from before that outlives it.
 pub fn carried_over(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent> {
     let mut carried = known.to_vec();
     for before in refused_before(moves) {
-        carried.retain(|now| !is_same(now, before) || now.state == ConsentType::OptOut);
+        carried.retain(|now| !is_same(now, before) || !outlives(before, now));
         if !carried.iter().any(|now| is_same(now, before)) {
             carried.push(before.clone());
         }
@@ -73,10 +73,20 @@ pub fn carried_over(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent>
 
 /// What was opted out at the old address, and is not shown so by APSIS One at the new one.
 pub fn unseen(moves: &[Move], known: &[KnownConsent]) -> Vec<KnownConsent> {
-    let is_seen = |before: &&KnownConsent| {
-        known.iter().any(|now| is_same(now, before) && now.state == ConsentType::OptOut)
-    };
+    let is_seen =
+        |before: &&KnownConsent| known.iter().any(|now| is_same(now, before) && !outlives(before, now));
     refused_before(moves).filter(|before| !is_seen(before)).cloned().collect()
+}
+
+/// Whether an opt-out from before says more than what APSIS One shows now. Of two opt-outs it is the recipient's own, and
+/// the later one of two of those: an opt-out of ours is as old as the CRM's answer, which may have changed since.
+fn outlives(before: &KnownConsent, now: &KnownConsent) -> bool {
+    let is_own = |one: &KnownConsent| !is_ours(one.source.as_deref());
+    match (is_own(before), is_own(now)) {
+        _ if now.state != ConsentType::OptOut => true,
+        (true, true) => before.modified_at > now.modified_at,
+        (before_is_own, _) => before_is_own,
+    }
 }
 
 /// What APSIS One shows as opted in at the new address though it was opted out at the old one.

@@ -21,8 +21,8 @@ pub const UNSUBSCRIBING_IS_THE_ADDRESSES: bool = false;
 /// stay with the address, and also where a profile that is no contact's holds the old one.
 pub const ADDRESS_CHANGES_ARE_WHOLE: bool = true;
 
-/// An opt-out that an import made because of another contact's no is known as ours also after APSIS One has refused to
-/// undo it: a forced full sync opts in again then.
+/// An opt-out that was made because of another contact's no is known as ours also where APSIS One has refused to undo it
+/// (after an import), or has refused another opt-out of the same contact: a forced full sync opts in again then.
 pub const COMES_BACK_AFTER_A_REFUSED_OPT_IN: bool = false;
 
 /// Where consents stay with the address, an address that a profile gets back is not mailable for a moment for what was opted

@@ -234,6 +234,14 @@ impl Crm {
         }
     }
 
+    /// Whether whoever unsubscribed has since said yes anew to one of several consent types of this subscription: opted in
+    /// by it, he stays so when another one is mapped there, too, to which his yes is older.
+    pub fn gave_anew(&self, person: &Person, pair: Pair) -> bool {
+        let kinds = self.rules.kinds(pair);
+        let is_anew = |kind: &usize| matches!(person.said[*kind], Some((true, at)) if !person.unsubscribed_after(pair, at));
+        kinds.len() > 1 && matches!(self.answer(person, pair), Answer::Yes(_)) && kinds.iter().any(is_anew)
+    }
+
     /// Whether a synced person's profile is to be opted in.
     pub fn is_opted_in(&self, person: &Person, pair: Pair) -> bool {
         let refused = person.address(pair.1).is_some_and(|address| self.is_refused(pair, address));

@@ -102,6 +102,17 @@ async fn what_was_found_once_holds() {
                 Step::Address { person: 1, channel: Channel::Sms, address: Some(2) },
             ],
         ),
+        // An opt-out of ours from before the profile had a number does not hide the recipient's own at the number that goes.
+        (
+            by_address,
+            vec![
+                Step::Say { person: 3, kind: 1, says: Some(false) },
+                Step::Unsubscribe { person: 1, pair: 1 },
+                Step::Say { person: 3, kind: 1, says: Some(true) },
+                Step::Unsubscribe { person: 3, pair: 1 },
+                Step::Address { person: 3, channel: Channel::Sms, address: None },
+            ],
+        ),
         // Who refused leaves the address; the other one's yes was deleted, of which the CRM does not say whose it was.
         (
             plain,

@@ -478,7 +478,8 @@ impl World {
             }
             for pair in PAIRS.into_iter().filter(|pair| is_opted_in(&profile, *pair)) {
                 let (answer, yes) = (crm.answer(person, pair), crm.says_yes(person, pair));
-                if crm.rules.maps(pair) && !yes && answer != Answer::Nothing {
+                let stays = crm.gave_anew(person, pair);
+                if crm.rules.maps(pair) && !yes && !stays && answer != Answer::Nothing {
                     found.push(format!(
                         "all is quiet, and person {number} is opted in to {pair:?}, and says {answer:?}, unsubscribed {:?}",
                         person.unsubscribed
@@ -547,9 +548,10 @@ impl World {
             for pair in PAIRS.into_iter().filter(|pair| crm.rules.maps(*pair)) {
                 let (is, may) = (is_opted_in(&profile, pair), crm.is_opted_in(person, pair));
                 let gives = matches!(crm.answer(person, pair), Answer::Yes(_));
+                let is_held = person.address(pair.1).is_some_and(|number| crm.is_refused(pair, number));
+                let stays = crm.gave_anew(person, pair) && !is_held;
                 let refused_to_come_back = !gaps::COMES_BACK_AFTER_A_REFUSED_OPT_IN
                     && self.refused
-                    && self.setting.imports
                     && self.held_by_another.contains(&(number, pair));
                 let other_row_is_older = !gaps::COMES_BACK_WHEN_THE_OTHER_ROW_DOES
                     && crm.rules.kinds(pair).len() > 1
@@ -557,7 +559,8 @@ impl World {
                 let excused =
                     refused_to_come_back || other_row_is_older || self.held_back.contains(&(number, pair));
                 // Who is not synced any more keeps what he had, as long as he gives it.
-                let wrong = if synced { (is && !may) || (may && !is && !excused) } else { is && !gives };
+                let wrong =
+                    if synced { (is && !may && !stays) || (may && !is && !excused) } else { is && !gives };
                 if wrong {
                     found.push(format!(
                         "in the end person {number} (synced {synced}) is {} to {pair:?}, and says {:?}",
