@@ -7,5 +7,6 @@ mod asking;
 mod editing;
 mod keys;
 mod lists;
+mod overviews;
 mod schema;
 mod way;
