@@ -7,6 +7,7 @@ mod asking;
 mod editing;
 mod keys;
 mod lists;
+mod overviews;
 mod schema;
 mod sealed;
 mod secrets;

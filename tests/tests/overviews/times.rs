@@ -14,12 +14,12 @@ async fn a_recurring_import_is_done_at_its_time_and_once_for_those_that_were_mis
     world.join(&people[0]);
     // Its time has just passed: the first one is due tomorrow.
     let zone = jiff::tz::TimeZone::get("Europe/Stockholm").unwrap();
-    let past = Timestamp::now().to_zoned(zone.clone()).checked_sub(2.minutes()).unwrap();
+    let past = Timestamp::now().to_zoned_datetime(zone.clone()).checked_sub(2.minutes()).unwrap();
     let at = past.strftime("%H:%M").to_string();
     let added = world.on("add", &["--tag", FAIR.1, "--recurring", "--at", &at]).await;
     assert_eq!(added.code(), 0, "{:?}", added.lines);
     let next: Timestamp = added.last()["next-at"].as_str().unwrap().parse().unwrap();
-    let next_local = next.to_zoned(zone);
+    let next_local = next.to_zoned_datetime(zone);
     assert_eq!(next_local.strftime("%H:%M").to_string(), at, "in the integration's time zone");
     assert!(next > Timestamp::now() && next_local.date() == past.date().tomorrow().unwrap());
     world.serve().await;
