@@ -32,7 +32,8 @@ enum Command {
     Soak,
     /// Measure what real time costs on this machine, as it is released.
     Bench {
-        /// Only the parts whose names hold one of these: door, acknowledge, lane, backlog, neighbour.
+        /// Only the parts whose names hold one of these: door, acknowledge, lane, backlog, neighbour,
+        /// page.
         #[arg(last = true)]
         names: Vec<String>,
     },

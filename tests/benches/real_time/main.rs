@@ -16,6 +16,7 @@ mod installed;
 mod lane;
 mod load;
 mod neighbour;
+mod page;
 
 use std::time::Duration;
 
@@ -78,6 +79,9 @@ fn main() {
         }
         if is_wanted("neighbour") {
             neighbour::measure().await;
+        }
+        if is_wanted("page") {
+            page::measure().await;
         }
     });
 }
