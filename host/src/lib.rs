@@ -12,6 +12,7 @@ pub mod apsis;
 pub mod brake;
 pub mod change;
 pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod contact;
 pub mod data_dir;

@@ -1,51 +1,57 @@
 //! `sluice serve`: takes what the CRMs send, and works on its share of the integrations, until it is told to
 //! stop.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-use url::Url;
 
 use super::serving::Serving;
 use super::{Context, End, Opened, OrFail, Result};
-use crate::error::Failure;
+use crate::config::Given;
 use crate::server::Server;
-
-/// The shortest lease: below it, a busy machine would lose what it holds.
-const SHORTEST_LEASE: u64 = 2;
 
 /// What the command is given.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where the CRMs' deliveries are taken. Put a proxy that speaks TLS in front of it.
-    #[arg(long, env = "SLUICE_LISTEN", default_value = "127.0.0.1:7480", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    /// SLUICE_LISTEN; 127.0.0.1:7480 if nobody says.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
     /// Under which address the CRMs reach this host, or all hosts together: https://sluice.example.com. Without it no
-    /// webhook is set up.
-    #[arg(long, env = "SLUICE_PUBLIC_URL", value_name = "URL")]
+    /// webhook is set up. SLUICE_PUBLIC_URL.
+    #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// With a shared store: seconds after which another host takes over what this one held, if it stands still.
-    #[arg(long, env = "SLUICE_LEASE", default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(SHORTEST_LEASE..=600))]
-    lease: u64,
+    /// SLUICE_LEASE; 10 if nobody says.
+    #[arg(long, value_name = "SECONDS")]
+    lease: Option<String>,
+}
+
+impl Args {
+    /// What the flags say of settings.
+    pub fn given(&self) -> Vec<Given> {
+        let all = [
+            ("server.listen", "--listen", &self.listen),
+            ("server.public-url", "--public-url", &self.public_url),
+            ("server.lease", "--lease", &self.lease),
+        ];
+        let given =
+            |(key, flag, text): (_, _, &Option<String>)| Some(Given { key, flag, text: text.clone()? });
+        all.into_iter().filter_map(given).collect()
+    }
 }
 
 /// Serves until SIGTERM or ctrl-c. Runs that are active then are gone on with at the next start.
-pub async fn run(context: &Context, args: Args) -> Result<End> {
-    if let Some(url) = &args.public_url {
-        check(url)?;
-    }
+pub async fn run(context: &Context) -> Result<End> {
+    let config = &context.config.server;
     let opened = Arc::new(Opened::new(context).await?);
-    let server = Server::listen(args.listen).await.or_fail()?;
+    let server = Server::listen(config.listen).await.or_fail()?;
     let address = server.address;
-    let lease = Duration::from_secs(args.lease);
-    let serving = Serving::start(context, &opened, server, args.public_url.clone(), lease)?;
+    let serving = Serving::start(context, &opened, server)?;
     let host = &serving.host;
     let answer = serde_json::json!({
-        "serving": context.data, "listening": address, "public-url": args.public_url, "host": host,
+        "serving": context.data, "listening": address, "public-url": config.public_url, "host": host,
     });
     context.answer(&answer, || {
-        let reached = args.public_url.as_deref().map_or_else(
+        let reached = config.public_url.as_deref().map_or_else(
             || "no --public-url is given, so no webhook is set up".to_owned(),
             |url| format!("CRMs reach it at {url}"),
         );
@@ -60,22 +66,6 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
     serving.stop().await;
     context.say("stopped");
     Ok(End::Success)
-}
-
-/// An address that CRMs can be given.
-fn check(public_url: &str) -> Result<()> {
-    let wrong = |problem: &str| Failure {
-        code: "public-url-invalid".to_owned(),
-        message: format!("--public-url {problem}; give one such as https://sluice.example.com"),
-    };
-    let url = Url::parse(public_url).map_err(|_| wrong("is no address"))?;
-    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-        return Err(wrong("is no address of a web server"));
-    }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err(wrong("has a user, a query or a fragment"));
-    }
-    Ok(())
 }
 
 async fn asked_to_stop() {

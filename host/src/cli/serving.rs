@@ -25,14 +25,10 @@ pub struct Serving {
 impl Serving {
     /// Takes deliveries at once, and works as soon as no other process works on the data folder.
     ///
-    /// `public_url`: where CRMs reach it. `lease`: with a shared store, how long others wait for it.
-    pub fn start(
-        context: &Context,
-        opened: &Arc<Opened>,
-        server: Server,
-        public_url: Option<String>,
-        lease: Duration,
-    ) -> Result<Self> {
+    /// As the context's configuration has it set up.
+    pub fn start(context: &Context, opened: &Arc<Opened>, server: Server) -> Result<Self> {
+        let config = &context.config;
+        let lease = config.server.lease;
         let terms = opened.terms(lease)?;
         if terms.is_none() {
             context.say(&format!(
@@ -40,7 +36,7 @@ impl Serving {
                 context.data.display()
             ));
         }
-        let service = opened.service_at(public_url)?;
+        let service = opened.service_at(config.server.public_url.clone())?;
         let (stop, host) = (CancellationToken::new(), HostId::fresh());
         let answering = tokio::spawn(server.run(service.clone(), host.clone(), stop.clone()));
         let working = tokio::spawn({

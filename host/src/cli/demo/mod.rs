@@ -20,12 +20,12 @@ use super::serving::Serving;
 use super::sync::summary;
 use super::{Context, End, Opened, OrFail, Result, output, progress, table};
 use crate::change::ChangeOutcome;
+use crate::config::{Config, Settings};
 use crate::error::Failure;
 use crate::integration::{Integration, NewContacts, SecretRef};
 use crate::lane::DeliveryFilter;
 use crate::run::{Outcome, Phase, Run, RunOrder, Source};
 use crate::server::Server;
-use crate::sync::LEASE;
 
 /// What the command is given.
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,10 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
         sandbox.apsis_url()
     ));
 
-    let context = Context { data: directory.join("data"), store: None, json: context.json };
+    // Whatever this machine's host is set up with has nothing to do with the demo.
+    let defaults = Config::of(&Settings::defaults().or_fail()?).or_fail()?;
+    let config = Config { data: directory.join("data"), ..defaults };
+    let mut context = Context::new(config, context.json);
     let opened = Arc::new(Opened::new(&context).await?);
     let integration = apply(&opened, integration(&sandbox, directory, &args.connector)?).await?.integration;
     context.tell(&format!(
@@ -102,7 +105,8 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
     ));
     let server = Server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.or_fail()?;
     let url = format!("http://{}", server.address);
-    let serving = Serving::start(&context, &opened, server, Some(url.clone()), LEASE)?;
+    context.config.server.public_url = Some(url.clone());
+    let serving = Serving::start(&context, &opened, server)?;
     until("Lime CRM knows where to send", async || Ok(!sandbox.lime_subscriptions().is_empty())).await?;
     context.tell(&format!("Serving at {url}; its webhook is set up in Lime CRM"));
 
