@@ -26,6 +26,7 @@ pub mod hosting;
 pub mod integration;
 pub mod journal;
 pub mod lane;
+pub mod metrics;
 mod moment;
 pub mod need;
 mod number;

@@ -45,10 +45,16 @@ pub async fn run(context: &Context) -> Result<End> {
     let opened = Arc::new(Opened::new(context).await?);
     let server = Server::listen(config.listen).await.or_fail()?;
     let address = server.address;
-    let serving = Serving::start(context, &opened, server)?;
+    let metrics = match context.config.metrics.listen {
+        Some(address) => Some(Server::listen(address).await.or_fail()?),
+        None => None,
+    };
+    let measured = metrics.as_ref().map(|metrics| metrics.address);
+    let serving = Serving::start(context, &opened, server, metrics)?;
     let host = &serving.host;
     let answer = serde_json::json!({
         "serving": context.data, "listening": address, "public-url": config.public_url, "host": host,
+        "metrics": measured,
     });
     context.answer(&answer, || {
         let reached = config.public_url.as_deref().map_or_else(

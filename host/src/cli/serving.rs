@@ -26,7 +26,13 @@ impl Serving {
     /// Takes deliveries at once, and works as soon as no other process works on the data folder.
     ///
     /// As the context's configuration has it set up.
-    pub fn start(context: &Context, opened: &Arc<Opened>, server: Server) -> Result<Self> {
+    /// `metrics`: where it is measured.
+    pub fn start(
+        context: &Context,
+        opened: &Arc<Opened>,
+        server: Server,
+        metrics: Option<Server>,
+    ) -> Result<Self> {
         let config = &context.config;
         let lease = config.server.lease;
         let terms = opened.terms(lease)?;
@@ -39,6 +45,10 @@ impl Serving {
         let service = opened.service_at(config.server.public_url.clone())?;
         let (stop, host) = (CancellationToken::new(), HostId::fresh());
         let answering = tokio::spawn(server.run(service.clone(), host.clone(), stop.clone()));
+        if let Some(metrics) = metrics {
+            // It ends with what it tells of.
+            tokio::spawn(metrics.run_metrics(Arc::clone(&opened.store), host.clone(), stop.clone()));
+        }
         let working = tokio::spawn({
             let (opened, host, stop) = (Arc::clone(opened), host.clone(), stop.clone());
             async move {

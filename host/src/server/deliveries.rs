@@ -25,6 +25,7 @@ use crate::change::{Arrival, Delivery, NewDelivery, Refused};
 use crate::connector::{CallError, Engine, NextStep, Proof, SaidKind};
 use crate::error::ErrorCode;
 use crate::hosting::HostId;
+use crate::metrics;
 use crate::store::Store;
 
 /// The largest body that is taken.
@@ -118,12 +119,30 @@ async fn take(
     body: Body,
 ) -> Result<(), Refusal> {
     let began = Instant::now();
-    let route = doorman.routes.find(id, key).await?;
+    let route = doorman
+        .routes
+        .find(id, key)
+        .await
+        .inspect_err(|refusal| metrics::delivery_answered(None, refusal.code()))?;
+    let taken = take_at(doorman, &route, query, headers, body, began).await;
+    let answer = taken.as_ref().map_or_else(ErrorCode::code, |()| "taken");
+    metrics::delivery_answered(Some(&route.id), answer);
+    taken
+}
+
+async fn take_at(
+    doorman: &Doorman,
+    route: &Route,
+    query: String,
+    headers: &HeaderMap,
+    body: Body,
+    began: Instant,
+) -> Result<(), Refusal> {
     let left = ANSWER_WITHIN.saturating_sub(began.elapsed());
     let body = read(headers, body).await?;
     let delivery = Delivery { headers: texts(headers), query, body };
     // Whoever is told that his delivery is not taken sends it again; it is let go of here.
-    let taken = tokio::time::timeout(left, check_and_store(doorman, &route, delivery)).await;
+    let taken = tokio::time::timeout(left, check_and_store(doorman, route, delivery)).await;
     taken.unwrap_or(Err(Refusal::NotNow))
 }
 

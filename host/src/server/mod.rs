@@ -10,25 +10,26 @@ mod deliveries;
 mod health;
 mod intake;
 mod listener;
+mod metrics;
 mod refusals;
 mod routes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::middleware;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::deliveries::Doorman;
 use crate::error::ErrorCode;
 use crate::hosting::HostId;
+use crate::store::Store;
 use crate::sync::Service;
 
 /// Why the server cannot be started.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "this host cannot listen on {address} ({message}); give another address with --listen, or stop who has it"
-)]
+#[error("this host cannot listen on {address} ({message}); give another one as `listen`, or stop who has it")]
 pub struct ListenError {
     /// The address.
     pub address: SocketAddr,
@@ -65,6 +66,13 @@ impl Server {
     pub async fn run(self, service: Service, host: HostId, stop: CancellationToken) {
         let doorman = Doorman::new(Arc::clone(service.store()), service.engine().clone(), host, &stop);
         let router = deliveries::router(doorman).merge(api::router(service)).fallback(api::no_route);
+        let router = router.layer(middleware::from_fn(metrics::measure));
+        listener::serve(self.listener, router, stop).await;
+    }
+
+    /// Gives nothing but `/metrics`, to whoever asks, until it is stopped.
+    pub async fn run_metrics(self, store: Arc<dyn Store>, host: HostId, stop: CancellationToken) {
+        let router = metrics::router(store, host).fallback(api::no_route);
         listener::serve(self.listener, router, stop).await;
     }
 }

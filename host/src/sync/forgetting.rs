@@ -85,7 +85,8 @@ async fn forget(
 
 /// Into APSIS One, whatever the rules and the CRM are like.
 async fn open(hold: &Hold, integration: &Integration) -> Result<Target, SyncError> {
-    let client = Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?;
+    let client =
+        Client::new(&integration.apsis, integration.apsis.client_secret.read()?)?.of(&integration.id);
     let valid = hold.valid.clone();
     let client = client.while_allowed(Arc::new(move || valid.left())).impatient();
     let definitions = client.definitions().await?;

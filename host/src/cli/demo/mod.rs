@@ -106,7 +106,7 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
     let server = Server::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.or_fail()?;
     let url = format!("http://{}", server.address);
     context.config.server.public_url = Some(url.clone());
-    let serving = Serving::start(&context, &opened, server)?;
+    let serving = Serving::start(&context, &opened, server, None)?;
     until("Lime CRM knows where to send", async || Ok(!sandbox.lime_subscriptions().is_empty())).await?;
     context.tell(&format!("Serving at {url}; its webhook is set up in Lime CRM"));
 
