@@ -8,6 +8,7 @@
 pub mod access;
 pub mod address;
 pub mod admin;
+pub mod alert;
 pub mod apsis;
 pub mod brake;
 pub mod change;

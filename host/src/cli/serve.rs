@@ -2,11 +2,18 @@
 //! stop.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tracing::warn;
 
 use super::serving::Serving;
 use super::{Context, End, Opened, OrFail, Result};
 use crate::config::Given;
 use crate::server::Server;
+
+/// How much longer than it should the program may take to end.
+const AT_LAST: Duration = Duration::from_secs(2);
 
 /// What the command is given.
 #[derive(Debug, clap::Args)]
@@ -67,11 +74,30 @@ pub async fn run(context: &Context) -> Result<End> {
             context.data.display()
         )
     });
+    notify(NotifyState::Ready);
     asked_to_stop().await;
     context.say("stopping");
+    notify(NotifyState::Stopping);
+    end_at_last(config.stop_within);
     serving.stop().await;
     context.say("stopped");
     Ok(End::Success)
+}
+
+/// Tells the service manager that started this program, if one did.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// Whatever keeps the program's threads then, it has ended. All that matters is in the store.
+fn end_at_last(stop_within: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(stop_within + AT_LAST);
+        warn!("something did not end in time; the program ends without it");
+        std::process::exit(0);
+    });
 }
 
 async fn asked_to_stop() {

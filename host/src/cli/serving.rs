@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::hold::LOOK_EVERY;
-use super::{Context, Opened, Result};
+use super::{Context, Opened, OrFail, Result};
 use crate::hosting::HostId;
 use crate::server::Server;
-use crate::sync::{Holdings, Terms};
+use crate::sync::{Alerting, Holdings, Terms};
 
 /// A host at work.
 pub struct Serving {
@@ -20,6 +20,7 @@ pub struct Serving {
     stop: CancellationToken,
     answering: JoinHandle<()>,
     working: JoinHandle<()>,
+    stop_within: Duration,
 }
 
 impl Serving {
@@ -34,7 +35,7 @@ impl Serving {
         metrics: Option<Server>,
     ) -> Result<Self> {
         let config = &context.config;
-        let lease = config.server.lease;
+        let (lease, stop_within) = (config.server.lease, config.server.stop_within);
         let terms = opened.terms(lease)?;
         if terms.is_none() {
             context.say(&format!(
@@ -42,6 +43,7 @@ impl Serving {
                 context.data.display()
             ));
         }
+        let alerting = Alerting::new(&config.alerts).or_fail()?;
         let service = opened.service_at(config.server.public_url.clone())?;
         let (stop, host) = (CancellationToken::new(), HostId::fresh());
         let answering = tokio::spawn(server.run(service.clone(), host.clone(), stop.clone()));
@@ -63,17 +65,25 @@ impl Serving {
                 // What was begun ends with the program's threads, after this function. Until then nobody else may
                 // work on the data folder: the system gives its lock back when the process has ended.
                 std::mem::forget(Arc::clone(&holdings));
-                service.serve(holdings, stop).await;
+                if let Some(alerting) = alerting {
+                    let store = Arc::clone(&opened.store);
+                    tokio::spawn(alerting.watch(store, Arc::clone(&holdings), stop.clone()));
+                }
+                service.serve(holdings, stop, stop_within).await;
             }
         });
-        Ok(Self { host, stop, answering, working })
+        Ok(Self { host, stop, answering, working, stop_within })
     }
 
-    /// Answers what is being answered, finishes the contacts that were begun, and ends.
+    /// Answers what is being answered, finishes the contacts that were begun, and ends; what takes too long is broken
+    /// off.
     pub async fn stop(self) {
         self.stop.cancel();
-        // Errors here are panics, which have been printed.
-        drop(tokio::join!(self.answering, self.working));
+        let ending = futures::future::join(self.answering, self.working);
+        // Errors here are panics, which have been printed. What is still at work ends with the program.
+        if tokio::time::timeout(self.stop_within, ending).await.is_err() {
+            warn!("not everything ended in time; it is gone on with at the next start");
+        }
     }
 }
 

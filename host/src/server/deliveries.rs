@@ -75,7 +75,7 @@ impl Doorman {
             intake: Intake::start(Arc::clone(&store)),
             refusals: Refusals::stored(Arc::clone(&store), stop.clone()),
             verifying: Semaphore::new(VERIFYING),
-            health: Health::new(store, host),
+            health: Health::new(store, host, stop.clone()),
         })
     }
 }
@@ -84,17 +84,23 @@ impl Doorman {
 pub fn router(doorman: Arc<Doorman>) -> Router {
     Router::new()
         .route("/deliveries/{integration}/{key}", post(deliver))
-        .route("/health", get(health))
+        .route("/health", get(ready))
+        .route("/health/ready", get(ready))
+        .route("/health/live", get(live))
         .with_state(doorman)
 }
 
 /// For a load balancer: whether deliveries can be taken.
-async fn health(State(doorman): State<Arc<Doorman>>) -> Response {
-    if doorman.health.is_well().await {
-        StatusCode::OK.into_response()
-    } else {
-        Refusal::NotNow.into_response()
+async fn ready(State(doorman): State<Arc<Doorman>>) -> Response {
+    match doorman.health.look().await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(unready) => unready.into_response(),
     }
+}
+
+/// For whoever starts it anew when it hangs. It says nothing of the store, which a new start does not mend.
+async fn live() -> StatusCode {
+    StatusCode::OK
 }
 
 async fn deliver(

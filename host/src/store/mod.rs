@@ -8,6 +8,7 @@
 
 mod access;
 mod addresses;
+mod alerts;
 mod audits;
 mod fault;
 mod hosts;
@@ -30,6 +31,7 @@ use crate::run::{Decided, Phase, RunId};
 
 pub use access::{AccessStore, KeptAnswer, Repeatable, Repetition};
 pub use addresses::{AddressStore, Hearer};
+pub use alerts::AlertStore;
 pub use audits::{AuditStore, Doubt, Judged};
 pub use hosts::HostStore;
 pub use integrations::{Expected, IntegrationStore};
@@ -247,7 +249,15 @@ pub struct Newcomer {
 /// [`StoreError::RunEnded`]. Moments are kept to the microsecond. A call whose future is dropped may have
 /// taken effect.
 pub trait Store:
-    AccessStore + IntegrationStore + HostStore + QueueStore + RunStore + AddressStore + AuditStore + StoryStore
+    AccessStore
+    + IntegrationStore
+    + HostStore
+    + QueueStore
+    + RunStore
+    + AddressStore
+    + AlertStore
+    + AuditStore
+    + StoryStore
 {
 }
 
@@ -258,6 +268,7 @@ impl<
         + QueueStore
         + RunStore
         + AddressStore
+        + AlertStore
         + AuditStore
         + StoryStore,
 > Store for T

@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_needs.sql"),
     include_str!("migrations/0005_known.sql"),
     include_str!("migrations/0006_access.sql"),
+    include_str!("migrations/0010_alerts.sql"),
 ];
 
 /// Held while the schema is changed: "sluice" in ASCII.

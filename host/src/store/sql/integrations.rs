@@ -222,7 +222,7 @@ pub(super) fn delete(sql: &dyn Sql, id: &IntegrationId) -> Result<(), Fault> {
     for part in Part::OF_INTEGRATION {
         leftovers::add(sql, part, number)?;
     }
-    for table in ["runs", "webhooks", "lanes", "needs", "leases", "forgotten"] {
+    for table in ["runs", "webhooks", "lanes", "needs", "leases", "forgotten", "alerts"] {
         sql.execute(&format!("DELETE FROM {table} WHERE integration = ?1"), &params![number])?;
     }
     sql.execute("DELETE FROM integrations WHERE number = ?1", &params![number])?;

@@ -14,6 +14,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0005_needs.sql")),
     M::up(include_str!("migrations/0006_known.sql")),
     M::up(include_str!("migrations/0007_access.sql")),
+    M::up(include_str!("migrations/0011_alerts.sql")),
 ];
 
 /// Brings the database to this program's schema. `place` is for the error. Only one process may do so
