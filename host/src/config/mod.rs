@@ -42,8 +42,6 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[metrics]`.
     pub metrics: MetricsConfig,
-    /// `[traces]`.
-    pub traces: TracesConfig,
     /// `[alerts]`.
     pub alerts: AlertsConfig,
 }
@@ -66,13 +64,6 @@ pub struct ServerConfig {
 pub struct MetricsConfig {
     /// Where `/metrics` is.
     pub listen: Option<SocketAddr>,
-}
-
-/// Where its work can be followed.
-#[derive(Clone)]
-pub struct TracesConfig {
-    /// A collector.
-    pub otlp: Option<Url>,
 }
 
 /// Who is told when an integration needs attention.
@@ -105,7 +96,6 @@ impl Config {
                 stop_within: settings.seconds("server.stop-within", STOP_WITHIN)?,
             },
             metrics: MetricsConfig { listen: settings.optional("metrics.listen")? },
-            traces: TracesConfig { otlp: settings.optional::<Http>("traces.otlp")?.map(|url| url.0) },
             alerts: AlertsConfig {
                 url: settings.optional::<Http>("alerts.url")?.map(|url| url.0),
                 secret_file: settings.optional("alerts.secret-file")?,
@@ -247,15 +237,16 @@ mod tests {
 
     #[test]
     fn secrets_are_in_no_listing_and_no_error() {
-        let file = "store = \"postgres://sluice:hush@db/sluice\"\n[alerts]\nurl = \"https://hooks.example.com/T0/hush?k=hush\"\n\
-                    [traces]\notlp = \"ftp://u:hush@x\"\n";
-        let settings = settings(&[("f.toml", file)], &[], &[]).unwrap();
-        for setting in settings.all() {
+        let file =
+            "store = \"postgres://sluice:hush@db/sluice\"\n[alerts]\nurl = \"https://x.se/T0/hush?k=hush\"\n";
+        let all = settings(&[("f.toml", file)], &[], &[]).unwrap();
+        for setting in all.all() {
             assert!(!setting.shown().to_string().contains("hush"), "{}", setting.shown());
         }
-        let store = settings.all().iter().find(|it| it.key == "store").unwrap();
+        let store = all.all().iter().find(|it| it.key == "store").unwrap();
         assert_eq!(store.shown().to_string(), "postgres://sluice:***@db/sluice");
-        let error = Config::of(&settings).err().unwrap().to_string();
-        assert!(error.contains("traces.otlp") && !error.contains("hush"), "{error}");
+        let error =
+            read(&[("f.toml", "[alerts]\nurl = \"ftp://u:hush@x\"")], &[], &[]).err().unwrap().to_string();
+        assert!(error.contains("alerts.url") && !error.contains("hush"), "{error}");
     }
 }

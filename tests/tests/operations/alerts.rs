@@ -90,7 +90,10 @@ async fn of_two_hosts_one_tells() {
     let (first, _) = serve(&live, "host-0", &file).await;
     let (second, _) = serve(&live, "host-1", &file).await;
     let away = receiver.taken(1).await.remove(0);
-    assert_eq!((away.alert["event"].as_str(), away.alert["health"].as_str()), (Some("attention"), Some("waiting")));
+    assert_eq!(
+        (away.alert["event"].as_str(), away.alert["health"].as_str()),
+        (Some("attention"), Some("waiting"))
+    );
     live.sandbox.clear_faults();
     assert_eq!(receiver.taken(2).await[1].alert["event"], "recovered");
     for host in [first, second] {

@@ -11,7 +11,8 @@ use crate::{file, live};
 fn documented() -> BTreeSet<String> {
     let page = include_str!("../../../docs/operations.md");
     let table = page.split("<!-- metrics -->").nth(1).expect("the mark");
-    let rows = table.lines().skip_while(|line| !line.starts_with("| `")).take_while(|line| line.starts_with("| `"));
+    let rows =
+        table.lines().skip_while(|line| !line.starts_with("| `")).take_while(|line| line.starts_with("| `"));
     rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
 }
 
@@ -23,7 +24,10 @@ fn served(text: &str) -> BTreeSet<String> {
 /// Each line's value, by all before it.
 fn values(text: &str) -> BTreeMap<&str, f64> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, value)| (name, value.parse().unwrap())).collect()
+    lines
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(name, value)| (name, value.parse().unwrap()))
+        .collect()
 }
 
 async fn scrape(url: &str) -> String {
@@ -35,7 +39,11 @@ async fn scrape(url: &str) -> String {
 #[tokio::test]
 async fn what_is_measured_is_what_is_documented_and_holds_no_person() {
     let live = live(None).await;
-    let text = format!("[metrics]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"{0}\"\npublic-url = \"{1}\"\n", live.url().trim_start_matches("http://"), live.url());
+    let text = format!(
+        "[metrics]\nlisten = \"127.0.0.1:0\"\n[server]\nlisten = \"{0}\"\npublic-url = \"{1}\"\n",
+        live.url().trim_start_matches("http://"),
+        live.url()
+    );
     let file = file(&live, &text);
     let once = |route: &str| FaultRule {
         route: route.to_owned(),
@@ -56,7 +64,8 @@ async fn what_is_measured_is_what_is_documented_and_holds_no_person() {
     let mut editor = live.editor();
     editor.edit(&live.sandbox, 40).unwrap();
     live.until_quiet().await;
-    let unknown = reqwest::Client::new().post(format!("{}/deliveries/nobody/key", live.url())).send().await.unwrap();
+    let unknown =
+        reqwest::Client::new().post(format!("{}/deliveries/nobody/key", live.url())).send().await.unwrap();
     assert_eq!(unknown.status(), 404);
 
     let read = eventually("what waits is measured anew", async || {
@@ -70,11 +79,20 @@ async fn what_is_measured_is_what_is_documented_and_holds_no_person() {
     assert!(of(&format!("sluice_integration_health{{integration=\"{ACME}\",state=\"works\"}}")) == 1.0);
     assert!(of(&format!("sluice_webhook_state{{integration=\"{ACME}\",state=\"standing\"}}")) == 1.0);
     assert!(of("sluice_store_up") == 1.0);
-    assert!(of(&format!("sluice_runs_total{{integration=\"{ACME}\",kind=\"full-sync\",outcome=\"completed\"}}")) == 1.0);
+    assert!(
+        of(&format!("sluice_runs_total{{integration=\"{ACME}\",kind=\"full-sync\",outcome=\"completed\"}}"))
+            == 1.0
+    );
     assert!(of(&format!("sluice_apsis_throttled_total{{integration=\"{ACME}\"}}")) >= 1.0);
-    assert!(of(&format!("sluice_deliveries_received_total{{integration=\"{ACME}\",answer=\"taken\"}}")) > 0.0);
-    assert!(of("sluice_deliveries_received_total{integration=\"\",answer=\"delivery-address-unknown\"}") == 1.0);
-    let sum = |begin: &str| values.iter().filter(|(name, _)| name.starts_with(begin)).map(|(_, value)| value).sum::<f64>();
+    assert!(
+        of(&format!("sluice_deliveries_received_total{{integration=\"{ACME}\",answer=\"taken\"}}")) > 0.0
+    );
+    assert!(
+        of("sluice_deliveries_received_total{integration=\"\",answer=\"delivery-address-unknown\"}") == 1.0
+    );
+    let sum = |begin: &str| {
+        values.iter().filter(|(name, _)| name.starts_with(begin)).map(|(_, value)| value).sum::<f64>()
+    };
     assert!(sum("sluice_lane_contacts_total") > 0.0);
     assert!(sum("sluice_run_contacts_total") >= 100.0);
 

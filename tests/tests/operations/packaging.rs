@@ -22,6 +22,7 @@ fn the_unit_gives_a_host_the_time_that_it_takes_to_stop() {
 fn the_recipe_asks_for_the_compiler_that_the_project_is_built_with() {
     let recipe = include_str!("../../../Containerfile");
     let toolchain = include_str!("../../../rust-toolchain.toml");
-    let channel = toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
+    let channel =
+        toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
     assert!(recipe.contains(&format!("rust:{channel}-")), "{channel}");
 }

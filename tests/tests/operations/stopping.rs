@@ -16,7 +16,8 @@ const STOP_WITHIN: u64 = 5;
 #[tokio::test]
 async fn a_host_with_a_stuck_remote_ends_in_time_and_another_one_takes_over_at_once() {
     let live = live(Some(postgres::database().url)).await;
-    let text = format!("[server]\nlease = {LEASE}\nstop-within = {STOP_WITHIN}\npublic-url = \"{}\"\n", live.url());
+    let text =
+        format!("[server]\nlease = {LEASE}\nstop-within = {STOP_WITHIN}\npublic-url = \"{}\"\n", live.url());
     let file = file(&live, &text);
     let url = live.url();
     let arguments = ["serve", "--config", &file, "--listen", url.trim_start_matches("http://")];
@@ -41,10 +42,8 @@ async fn a_host_with_a_stuck_remote_ends_in_time_and_another_one_takes_over_at_o
     live.sandbox.clear_faults();
     let mut second = Followed::start_on(&live, "host-1", &arguments);
     let answer = second.until(|line| line["listening"].is_string()).await;
-    eventually("another host has it", async || {
-        (live.status().await["host"] == answer["host"]).then_some(())
-    })
-    .await;
+    eventually("another host has it", async || (live.status().await["host"] == answer["host"]).then_some(()))
+        .await;
     assert!(told.elapsed() < Duration::from_secs(LEASE / 2), "{:?}", told.elapsed());
     live.until_quiet().await;
     live.assert_equal();
