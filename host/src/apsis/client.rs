@@ -22,7 +22,8 @@ use super::limits::{self, ImportPermit, Limits, Quota, Slots};
 use super::problem;
 use super::reach::{Reach, refusal_in};
 use super::retry::{Policy, is_retryable, retry_after};
-use crate::integration::ApsisSettings;
+use crate::integration::{ApsisSettings, IntegrationId};
+use crate::metrics;
 use crate::reach::Network;
 use crate::step::Request;
 
@@ -38,6 +39,8 @@ pub struct Client {
     may_send: MaySend,
     /// Told of each request, once it has ended.
     heard: Option<Hearing>,
+    /// Whose requests these are, for who counts them.
+    integration: Arc<str>,
 }
 
 /// Who is told of each request, those that are tried again among them.
@@ -179,6 +182,7 @@ impl Client {
             policy,
             may_send: Arc::new(|| Some(Duration::MAX)),
             heard: None,
+            integration: Arc::from(""),
         })
     }
 
@@ -186,6 +190,13 @@ impl Client {
     #[must_use]
     pub fn while_allowed(mut self, may_send: MaySend) -> Self {
         self.may_send = may_send;
+        self
+    }
+
+    /// The same client, whose requests count as this integration's.
+    #[must_use]
+    pub fn of(mut self, integration: &IntegrationId) -> Self {
+        self.integration = Arc::from(integration.0.as_str());
         self
     }
 
@@ -321,10 +332,13 @@ impl Client {
         operation: Operation,
         request: RequestBuilder,
     ) -> Result<Response, ApsisError> {
+        let began = Instant::now();
         let mut sending = pin!(request.send());
         loop {
             let left = (self.may_send)().ok_or(ApsisError::Stopped)?;
             if let Ok(response) = tokio::time::timeout(left, &mut sending).await {
+                let status = response.as_ref().ok().map(|response| response.status().as_u16());
+                metrics::apsis_answered(&self.integration, operation.name(), status, began.elapsed());
                 return response.map_err(|error| self.fault(operation, &error));
             }
         }

@@ -62,6 +62,32 @@ impl Operation {
         }
     }
 
+    /// The word that is counted by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::ReadKeyspaces => "read-keyspaces",
+            Self::ReadSections => "read-sections",
+            Self::ReadChannels => "read-channels",
+            Self::ReadAttributes => "read-attributes",
+            Self::ReadTopics => "read-topics",
+            Self::ReadTags => "read-tags",
+            Self::WriteAttributes => "write-attributes",
+            Self::ReadProfile => "read-profile",
+            Self::CreateProfile => "create-profile",
+            Self::ReadConsents => "read-consents",
+            Self::WriteConsent => "write-consent",
+            Self::DeleteProfile => "delete-profile",
+            Self::MergeProfiles => "merge-profiles",
+            Self::WriteTags => "write-tags",
+            Self::StartImport => "start-import",
+            Self::UploadImport => "upload-import",
+            Self::ReadImport => "read-import",
+            Self::StartExport => "start-export",
+            Self::DownloadExport => "download-export",
+        }
+    }
+
     /// Whether its limit counts by the minute (see `limits`) rather than by the second.
     pub(super) fn counts_by_minute(self) -> bool {
         matches!(self, Self::Token | Self::StartImport | Self::DownloadExport)

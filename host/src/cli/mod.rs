@@ -5,6 +5,7 @@
 //! standard error, so that standard output holds the answer alone.
 
 mod audit;
+mod config;
 mod connector;
 mod contact;
 mod deliveries;
@@ -37,6 +38,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::access::Caller;
 use crate::admin::Admin;
+use crate::config::{Config, ConfigError, Given, Settings};
 use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
 use crate::keys::KeySource;
@@ -48,22 +50,27 @@ use crate::sync::Service;
 #[command(name = "sluice", version, about, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Where Sluice keeps its embedded store, its caches and temporary files.
-    #[arg(long, global = true, env = "SLUICE_DATA", default_value = ".sluice", value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
     /// A PostgreSQL database in place of the embedded store: postgres://user:password@host/database. Several
     /// hosts may share it.
-    #[arg(long, global = true, env = "SLUICE_STORE", value_name = "URL", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "URL")]
     store: Option<String>,
     /// A file with the keys that secrets in the store are sealed under, one a line: the current one first, those of before
-    /// after it. SLUICE_KEY may hold them instead.
-    #[arg(long, global = true, env = "SLUICE_KEY_FILE", value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    /// after it. SLUICE_KEY may hold the keys themselves.
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<String>,
     /// Print JSON lines instead of tables and progress bars.
     #[arg(long, global = true)]
     json: bool,
     /// What to log to standard error: `warn`, `info`, or `sluice=debug`.
-    #[arg(long, global = true, env = "SLUICE_LOG", default_value = "warn", value_name = "FILTER")]
-    log: String,
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// A file that says how this host is set up; `sluice config default` shows one. Left out: SLUICE_CONFIG, or
+    /// /etc/sluice/sluice.toml and ./sluice.toml. Each setting is an environment variable, too: SLUICE_DATA,
+    /// SLUICE_STORE, SLUICE_LOG.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -108,6 +115,9 @@ enum Command {
     /// The store's schema.
     #[command(subcommand)]
     Store(store::Command),
+    /// How this host is set up.
+    #[command(subcommand)]
+    Config(config::Command),
     /// Connectors: the components that speak to a CRM.
     #[command(subcommand)]
     Connector(connector::Command),
@@ -118,6 +128,27 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+impl Cli {
+    /// How the host is set up that the command is for.
+    fn set_up(&self) -> std::result::Result<(Settings, Config), ConfigError> {
+        let mut flags = Vec::new();
+        for (key, flag, text) in [
+            ("data", "--data", &self.data),
+            ("store", "--store", &self.store),
+            ("log", "--log", &self.log),
+            ("key-file", "--key-file", &self.key_file),
+        ] {
+            flags.extend(text.clone().map(|text| Given { key, flag, text }));
+        }
+        if let Command::Serve(args) = &self.command {
+            flags.extend(args.given());
+        }
+        let settings = Settings::load(self.config.as_deref(), &flags)?;
+        let config = Config::of(&settings)?;
+        Ok((settings, config))
+    }
 }
 
 /// How a command ended, where it did not fail.
@@ -150,9 +181,16 @@ struct Context {
     store: Option<String>,
     keys: KeySource,
     json: bool,
+    /// How this host is set up, `data` and `store` among it.
+    config: Config,
 }
 
 impl Context {
+    fn new(config: Config, json: bool) -> Self {
+        let keys = KeySource::Nowhere;
+        Self { data: config.data.clone(), store: config.store.clone(), keys, json, config }
+    }
+
     /// Prints an answer: as a JSON line, or in words.
     fn answer(&self, json: &impl serde::Serialize, words: impl FnOnce() -> String) {
         if self.json {
@@ -267,11 +305,22 @@ pub fn main() -> ExitCode {
         output::text(&String::from_utf8_lossy(&script));
         return ExitCode::SUCCESS;
     }
-    if let Err(message) = logging::start(&cli.log) {
+    let json = cli.json;
+    let (settings, config) = match cli.set_up() {
+        Ok(set_up) => set_up,
+        Err(error) => {
+            tell_failure(json, &Failure::from(&error));
+            return ExitCode::from(2);
+        }
+    };
+    if let Command::Config(command) = cli.command {
+        config::run(&Context::new(config, json), &settings, command);
+        return ExitCode::SUCCESS;
+    }
+    if let Err(message) = logging::start(&config.log) {
         output::note(&format!("sluice: log-filter-invalid: {message}"));
         return ExitCode::from(2);
     }
-    let json = cli.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -285,25 +334,28 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    match runtime.block_on(run(Context::new(config, json), cli.command)) {
         Ok(end) => end.into(),
         Err(failure) => {
-            if json {
-                output::line(&serde_json::json!({ "error": failure }).to_string());
-            } else {
-                output::note(&format!("sluice: {}: {}", failure.code, failure.message));
-            }
+            tell_failure(json, &failure);
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(cli: Cli) -> Result<End> {
-    let keys = KeySource::of_process(cli.key_file).or_fail()?;
-    let context = Context { data: cli.data, store: cli.store, keys, json: cli.json };
-    match cli.command {
+fn tell_failure(json: bool, failure: &Failure) {
+    if json {
+        output::line(&serde_json::json!({ "error": failure }).to_string());
+    } else {
+        output::note(&format!("sluice: {}: {}", failure.code, failure.message));
+    }
+}
+
+async fn run(mut context: Context, command: Command) -> Result<End> {
+    context.keys = KeySource::of_process(context.config.key_file.clone()).or_fail()?;
+    match command {
         Command::Demo(args) => demo::run(&context, args).await,
-        Command::Serve(args) => serve::run(&context, args).await,
+        Command::Serve(_) => serve::run(&context).await,
         Command::Integration(command) => integration::run(&context, command).await,
         Command::Sync(command) => sync::run(&context, command).await,
         Command::Rules(command) => preview::run(&context, command).await,
@@ -318,6 +370,6 @@ async fn run(cli: Cli) -> Result<End> {
         Command::Store(command) => store::run(&context, command).await,
         Command::Doctor(args) => doctor::run(&context, args).await,
         // Answered before the runtime was started.
-        Command::Completions { .. } => Ok(End::Success),
+        Command::Completions { .. } | Command::Config(_) => Ok(End::Success),
     }
 }

@@ -1,69 +1,90 @@
 //! `sluice serve`: takes what the CRMs send, and works on its share of the integrations, until it is told to
 //! stop.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
+use sd_notify::NotifyState;
+use tracing::warn;
 
 use super::serving::Serving;
 use super::{Context, End, Opened, OrFail, Result};
-use crate::error::Failure;
+use crate::config::Given;
 use crate::server::{Listening, Protection};
 
-/// The shortest lease: below it, a busy machine would lose what it holds.
-const SHORTEST_LEASE: u64 = 2;
+/// How much longer than it should the program may take to end.
+const AT_LAST: Duration = Duration::from_secs(2);
 
 /// What the command is given.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where the CRMs' deliveries, the page and the API are. An address that other machines reach needs TLS, here or of
-    /// a proxy.
-    #[arg(long, env = "SLUICE_LISTEN", default_value = "127.0.0.1:7480", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    /// a proxy. SLUICE_LISTEN; 127.0.0.1:7480 if nobody says.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
     /// A certificate, and those that signed it: a PEM file. The page, the API and deliveries are HTTPS then.
-    #[arg(long, env = "SLUICE_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key", conflicts_with = "behind_proxy")]
-    tls_certificate: Option<PathBuf>,
-    /// The certificate's private key: a PEM file.
-    #[arg(long, env = "SLUICE_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
-    tls_key: Option<PathBuf>,
+    /// SLUICE_TLS_CERTIFICATE.
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<String>,
+    /// The certificate's private key: a PEM file. SLUICE_TLS_KEY.
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
     /// A proxy speaks TLS in front of this host, sets `X-Forwarded-For`, and only it reaches the address.
-    #[arg(long, env = "SLUICE_BEHIND_PROXY")]
+    /// SLUICE_BEHIND_PROXY=true.
+    #[arg(long)]
     behind_proxy: bool,
     /// Under which address the CRMs reach this host, or all hosts together: https://sluice.example.com. Without it no
-    /// webhook is set up.
-    #[arg(long, env = "SLUICE_PUBLIC_URL", value_name = "URL")]
+    /// webhook is set up. SLUICE_PUBLIC_URL.
+    #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// With a shared store: seconds after which another host takes over what this one held, if it stands still.
-    #[arg(long, env = "SLUICE_LEASE", default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(SHORTEST_LEASE..=600))]
-    lease: u64,
+    /// SLUICE_LEASE; 10 if nobody says.
+    #[arg(long, value_name = "SECONDS")]
+    lease: Option<String>,
+}
+
+impl Args {
+    /// What the flags say of settings.
+    pub fn given(&self) -> Vec<Given> {
+        let all = [
+            ("server.listen", "--listen", &self.listen),
+            ("server.tls-certificate", "--tls-certificate", &self.tls_certificate),
+            ("server.tls-key", "--tls-key", &self.tls_key),
+            ("server.public-url", "--public-url", &self.public_url),
+            ("server.lease", "--lease", &self.lease),
+        ];
+        let given =
+            |(key, flag, text): (_, _, &Option<String>)| Some(Given { key, flag, text: text.clone()? });
+        let behind_proxy = self.behind_proxy.then(|| Given {
+            key: "server.behind-proxy",
+            flag: "--behind-proxy",
+            text: true.to_string(),
+        });
+        all.into_iter().filter_map(given).chain(behind_proxy).collect()
+    }
 }
 
 /// Serves until SIGTERM or ctrl-c. Runs that are active then are gone on with at the next start.
-pub async fn run(context: &Context, args: Args) -> Result<End> {
-    if let Some(url) = &args.public_url {
-        check(url)?;
-    }
+pub async fn run(context: &Context) -> Result<End> {
+    let config = &context.config.server;
     // Before anything is begun: what cannot be read now would pause every lane that needs it.
     context.keys.keys().or_fail()?;
     let opened = Arc::new(Opened::new(context).await?);
-    let protection = match (args.tls_certificate, args.tls_key) {
-        (Some(certificate), Some(key)) => Protection::Tls { certificate, key },
-        _ if args.behind_proxy => Protection::Proxy,
-        _ => Protection::Machine,
-    };
-    let listening = Listening::on(args.listen, protection).await.or_fail()?;
+    let listening = Listening::on(config.listen, config.protection.clone()).await.or_fail()?;
     let (address, scheme) = (listening.address, listening.scheme());
-    let lease = Duration::from_secs(args.lease);
-    let serving = Serving::start(context, &opened, listening, args.public_url.clone(), lease)?;
+    let metrics = match context.config.metrics.listen {
+        Some(address) => Some(Listening::on(address, Protection::NotNeeded).await.or_fail()?),
+        None => None,
+    };
+    let measured = metrics.as_ref().map(|metrics| metrics.address);
+    let serving = Serving::start(context, &opened, listening, metrics)?;
     let host = &serving.host;
     let answer = serde_json::json!({
-        "serving": context.data, "listening": address, "public-url": args.public_url, "host": host,
+        "serving": context.data, "listening": address, "public-url": config.public_url, "host": host,
+        "metrics": measured,
     });
     context.answer(&answer, || {
-        let reached = args.public_url.as_deref().map_or_else(
+        let reached = config.public_url.as_deref().map_or_else(
             || "no --public-url is given, so no webhook is set up".to_owned(),
             |url| format!("CRMs reach it at {url}"),
         );
@@ -73,27 +94,30 @@ pub async fn run(context: &Context, args: Args) -> Result<End> {
             context.data.display()
         )
     });
+    notify(NotifyState::Ready);
     asked_to_stop().await;
     context.say("stopping");
+    notify(NotifyState::Stopping);
+    end_at_last(config.stop_within);
     serving.stop().await;
     context.say("stopped");
     Ok(End::Success)
 }
 
-/// An address that CRMs can be given.
-fn check(public_url: &str) -> Result<()> {
-    let wrong = |problem: &str| Failure {
-        code: "public-url-invalid".to_owned(),
-        message: format!("--public-url {problem}; give one such as https://sluice.example.com"),
-    };
-    let url = Url::parse(public_url).map_err(|_| wrong("is no address"))?;
-    if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
-        return Err(wrong("is no address of a web server"));
+/// Tells the service manager that started this program, if one did.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!(%error, "the service manager could not be told");
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err(wrong("has a user, a query or a fragment"));
-    }
-    Ok(())
+}
+
+/// Whatever keeps the program's threads then, it has ended. All that matters is in the store.
+fn end_at_last(stop_within: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(stop_within + AT_LAST);
+        warn!("something did not end in time; the program ends without it");
+        std::process::exit(0);
+    });
 }
 
 async fn asked_to_stop() {

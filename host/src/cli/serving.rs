@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::hold::LOOK_EVERY;
-use super::{Context, Opened, Result};
+use super::{Context, Opened, OrFail, Result};
 use crate::hosting::HostId;
 use crate::server::{self, Listening};
-use crate::sync::{Holdings, Terms};
+use crate::sync::{Alerting, Holdings, Terms};
 
 /// A host at work.
 pub struct Serving {
@@ -20,19 +20,22 @@ pub struct Serving {
     stop: CancellationToken,
     answering: JoinHandle<()>,
     working: JoinHandle<()>,
+    stop_within: Duration,
 }
 
 impl Serving {
     /// Takes deliveries at once, and works as soon as no other process works on the data folder.
     ///
-    /// `public_url`: where CRMs reach it. `lease`: with a shared store, how long others wait for it.
+    /// As the context's configuration has it set up.
+    /// `metrics`: where it is measured.
     pub fn start(
         context: &Context,
         opened: &Arc<Opened>,
         listening: Listening,
-        public_url: Option<String>,
-        lease: Duration,
+        metrics: Option<Listening>,
     ) -> Result<Self> {
+        let config = &context.config;
+        let (lease, stop_within) = (config.server.lease, config.server.stop_within);
         let terms = opened.terms(lease)?;
         if terms.is_none() {
             context.say(&format!(
@@ -40,9 +43,14 @@ impl Serving {
                 context.data.display()
             ));
         }
-        let service = opened.service_at(public_url)?;
+        let alerting = Alerting::new(&config.alerts).or_fail()?;
+        let service = opened.service_at(config.server.public_url.clone())?;
         let (stop, host) = (CancellationToken::new(), HostId::fresh());
         let answering = tokio::spawn(server::serve(listening, service.clone(), host.clone(), stop.clone()));
+        if let Some(metrics) = metrics {
+            // It ends with what it tells of.
+            tokio::spawn(server::serve_metrics(metrics, Arc::clone(&opened.store), host.clone(), stop.clone()));
+        }
         let working = tokio::spawn({
             let (opened, host, stop) = (Arc::clone(opened), host.clone(), stop.clone());
             async move {
@@ -57,17 +65,25 @@ impl Serving {
                 // What was begun ends with the program's threads, after this function. Until then nobody else may
                 // work on the data folder: the system gives its lock back when the process has ended.
                 std::mem::forget(Arc::clone(&holdings));
-                service.serve(holdings, stop).await;
+                if let Some(alerting) = alerting {
+                    let store = Arc::clone(&opened.store);
+                    tokio::spawn(alerting.watch(store, Arc::clone(&holdings), stop.clone()));
+                }
+                service.serve(holdings, stop, stop_within).await;
             }
         });
-        Ok(Self { host, stop, answering, working })
+        Ok(Self { host, stop, answering, working, stop_within })
     }
 
-    /// Answers what is being answered, finishes the contacts that were begun, and ends.
+    /// Answers what is being answered, finishes the contacts that were begun, and ends; what takes too long is broken
+    /// off.
     pub async fn stop(self) {
         self.stop.cancel();
-        // Errors here are panics, which have been printed.
-        drop(tokio::join!(self.answering, self.working));
+        let ending = futures::future::join(self.answering, self.working);
+        // Errors here are panics, which have been printed. What is still at work ends with the program.
+        if tokio::time::timeout(self.stop_within, ending).await.is_err() {
+            warn!("not everything ended in time; it is gone on with at the next start");
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! happens; an instance is never used twice.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
@@ -21,12 +22,16 @@ use super::limits::{Limit, Limits};
 use super::outbound::Refusal;
 use super::state::{CallState, Purpose};
 use super::stop::Stop;
+use crate::error::ErrorCode;
+use crate::metrics;
 
 /// A call that has not begun.
 pub(super) struct Call {
     name: &'static str,
     bound: Bound,
     limits: Arc<Limits>,
+    /// Whose it is, for who counts it.
+    integration: String,
     store: Store<CallState>,
     span: tracing::Span,
     /// Behind the store, so that it is given back after the store's memory was.
@@ -41,12 +46,16 @@ impl Call {
                 tracing::info_span!("connector", call = name, integration = %environment.integration)
             }
         };
+        let integration = match &purpose {
+            Purpose::Describe => String::new(),
+            Purpose::Call(environment) => environment.integration.0.clone(),
+        };
         let mut store = Store::new(bound.pre.engine(), CallState::new(purpose, Arc::clone(limits)));
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.size(Limit::ResultBytes));
         store.epoch_deadline_callback(CallState::on_tick);
         store.set_epoch_deadline(1);
-        Self { name, bound: bound.clone(), limits: Arc::clone(limits), store, span, room: None }
+        Self { name, bound: bound.clone(), limits: Arc::clone(limits), integration, store, span, room: None }
     }
 
     /// Runs `work` on a fresh instance. `work` gets what it needs to find its function and call it.
@@ -57,8 +66,9 @@ impl Call {
         // Waiting for room is not the component's time. Nobody closes the room; were it closed, the
         // allocation of the instance would say that there is none.
         self.room = Arc::clone(&self.bound.room).acquire_owned().await.ok();
-        let span = self.span.clone();
-        async {
+        let (span, name, integration, began) =
+            (self.span.clone(), self.name, self.integration.clone(), Instant::now());
+        let ended = async {
             let (pre, wall) = (self.bound.pre.clone(), self.limits.time(Limit::WallMs));
             let mut instantiated = false;
             let all = async {
@@ -77,7 +87,10 @@ impl Call {
             }
         }
         .instrument(span)
-        .await
+        .await;
+        let result = ended.as_ref().map_or_else(ErrorCode::code, |_| "ok");
+        metrics::connector_called(&integration, name, result, began.elapsed());
+        ended
     }
 
     pub(super) async fn describe(self) -> Result<connector::Description, CallError> {

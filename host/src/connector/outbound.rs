@@ -20,6 +20,7 @@ use super::environment::Environment;
 use super::limits::Limit;
 use super::pace::Payer;
 use super::stop::Stop;
+use crate::metrics;
 use crate::reach::Network;
 
 /// What the clients of all connections share: connections kept open, one set for each [`Network`].
@@ -314,7 +315,12 @@ async fn send(
     if let Some(body) = &outgoing.body {
         request = request.body(body.clone());
     }
-    let mut response = request.send().await.map_err(|error| failed(origin, &error))?;
+    let sent = request.send().await;
+    metrics::crm_answered(
+        &environment.integration,
+        sent.as_ref().ok().map(|response| response.status().as_u16()),
+    );
+    let mut response = sent.map_err(|error| failed(origin, &error))?;
     let status = response.status();
     let headers = response.headers().clone();
     let largest = environment.limits.get(Limit::ResponseBytes);

@@ -64,20 +64,25 @@ impl IntoResponse for Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NotNow => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let problem = serde_json::json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "code": self.code(),
-            "detail": self.to_string(),
-        });
-        let mut response = Response::new(Body::from(problem.to_string()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self == Self::NotNow {
-            headers.insert(RETRY_AFTER, AGAIN);
-        }
-        response
+        problem(status, &self, self == Self::NotNow)
     }
+}
+
+/// An error as a problem document; `again`: it may be tried again soon.
+pub(super) fn problem(status: StatusCode, error: &impl ErrorCode, again: bool) -> Response {
+    let problem = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "code": error.code(),
+        "detail": error.to_string(),
+    });
+    let mut response = Response::new(Body::from(problem.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if again {
+        headers.insert(RETRY_AFTER, AGAIN);
+    }
+    response
 }

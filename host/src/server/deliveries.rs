@@ -25,6 +25,7 @@ use crate::change::{Arrival, Delivery, NewDelivery, Refused};
 use crate::connector::{CallError, NextStep, Proof, SaidKind};
 use crate::error::ErrorCode;
 use crate::hosting::HostId;
+use crate::metrics;
 use crate::sync::Service;
 
 /// The largest body that is taken.
@@ -75,7 +76,7 @@ impl Doorman {
             intake: Intake::start(Arc::clone(&store)),
             refusals: Refusals::stored(Arc::clone(&store), stop.clone()),
             verifying: Semaphore::new(VERIFYING),
-            health: Health::new(store, host),
+            health: Health::new(store, host, stop.clone()),
         })
     }
 }
@@ -84,17 +85,23 @@ impl Doorman {
 pub fn router(doorman: Arc<Doorman>) -> Router {
     Router::new()
         .route("/deliveries/{integration}/{key}", post(deliver))
-        .route("/health", get(health))
+        .route("/health", get(ready))
+        .route("/health/ready", get(ready))
+        .route("/health/live", get(live))
         .with_state(doorman)
 }
 
 /// For a load balancer: whether deliveries can be taken.
-async fn health(State(doorman): State<Arc<Doorman>>) -> Response {
-    if doorman.health.is_well().await {
-        StatusCode::OK.into_response()
-    } else {
-        Refusal::NotNow.into_response()
+async fn ready(State(doorman): State<Arc<Doorman>>) -> Response {
+    match doorman.health.look().await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(unready) => unready.into_response(),
     }
+}
+
+/// For whoever starts it anew when it hangs. It says nothing of the store, which a new start does not mend.
+async fn live() -> StatusCode {
+    StatusCode::OK
 }
 
 async fn deliver(
@@ -119,12 +126,30 @@ async fn take(
     body: Body,
 ) -> Result<(), Refusal> {
     let began = Instant::now();
-    let route = doorman.routes.find(id, key).await?;
+    let route = doorman
+        .routes
+        .find(id, key)
+        .await
+        .inspect_err(|refusal| metrics::delivery_answered(None, refusal.code()))?;
+    let taken = take_at(doorman, &route, query, headers, body, began).await;
+    let answer = taken.as_ref().map_or_else(ErrorCode::code, |()| "taken");
+    metrics::delivery_answered(Some(&route.id), answer);
+    taken
+}
+
+async fn take_at(
+    doorman: &Doorman,
+    route: &Route,
+    query: String,
+    headers: &HeaderMap,
+    body: Body,
+    began: Instant,
+) -> Result<(), Refusal> {
     let left = ANSWER_WITHIN.saturating_sub(began.elapsed());
     let body = read(headers, body).await?;
     let delivery = Delivery { headers: texts(headers), query, body };
     // Whoever is told that his delivery is not taken sends it again; it is let go of here.
-    let taken = tokio::time::timeout(left, check_and_store(doorman, &route, delivery)).await;
+    let taken = tokio::time::timeout(left, check_and_store(doorman, route, delivery)).await;
     taken.unwrap_or(Err(Refusal::NotNow))
 }
 

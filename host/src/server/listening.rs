@@ -19,6 +19,8 @@ pub enum Protection {
     /// Nothing: it is said on this machine only.
     #[default]
     Machine,
+    /// Nothing, since nothing that is secret is said there.
+    NotNeeded,
     /// A proxy speaks TLS with everybody, and only it reaches this host. It says in `X-Forwarded-For` who is there.
     Proxy,
     /// TLS.
@@ -89,7 +91,7 @@ impl Listening {
         }
         let tls = match &protection {
             Protection::Tls { certificate, key } => Some(Arc::new(tls(certificate, key)?)),
-            Protection::Machine | Protection::Proxy => None,
+            Protection::Machine | Protection::NotNeeded | Protection::Proxy => None,
         };
         let failed = |error: std::io::Error| ListenError::Failed { address, message: error.to_string() };
         let listener = TcpListener::bind(address).await.map_err(failed)?;

@@ -13,17 +13,20 @@ mod health;
 mod intake;
 mod listener;
 mod listening;
+mod metrics;
 mod page;
 mod refusals;
 mod routes;
 
 use std::sync::Arc;
 
+use axum::middleware;
 use tokio_util::sync::CancellationToken;
 
 use self::callers::Callers;
 use self::deliveries::Doorman;
 use crate::hosting::HostId;
+use crate::store::Store;
 use crate::sync::Service;
 
 pub use self::listening::{ListenError, Listening, Protection};
@@ -37,6 +40,18 @@ pub async fn serve(listening: Listening, service: Service, host: HostId, stop: C
     let router = deliveries::router(doorman)
         .merge(api::router(Arc::clone(&callers)))
         .merge(page::router(callers, is_private, stop.clone()))
-        .fallback(api::no_route);
+        .fallback(api::no_route)
+        .layer(middleware::from_fn(metrics::measure));
+    listener::serve(listening, router, stop).await;
+}
+
+/// Gives nothing but `/metrics`, to whoever asks, until it is stopped.
+pub async fn serve_metrics(
+    listening: Listening,
+    store: Arc<dyn Store>,
+    host: HostId,
+    stop: CancellationToken,
+) {
+    let router = metrics::router(store, host).fallback(api::no_route);
     listener::serve(listening, router, stop).await;
 }

@@ -8,6 +8,7 @@
 
 mod access;
 mod addresses;
+mod alerts;
 mod audits;
 mod fault;
 mod hosts;
@@ -34,6 +35,7 @@ use crate::secret::SecretPlace;
 
 pub use access::{AccessStore, KeptAnswer, Repeatable, Repetition};
 pub use addresses::{AddressStore, Hearer};
+pub use alerts::AlertStore;
 pub use audits::{AuditStore, Doubt, Judged};
 pub use hosts::HostStore;
 pub use integrations::{Expected, IntegrationStore};
@@ -269,6 +271,7 @@ pub trait Store:
     + QueueStore
     + RunStore
     + AddressStore
+    + AlertStore
     + AuditStore
     + StoryStore
     + OverviewStore
@@ -283,6 +286,7 @@ impl<
         + QueueStore
         + RunStore
         + AddressStore
+        + AlertStore
         + AuditStore
         + StoryStore
         + OverviewStore,

@@ -88,6 +88,7 @@ async fn forget(
 /// Into APSIS One, whatever the rules and the CRM are like.
 async fn open(service: &Service, hold: &Hold, integration: &Integration) -> Result<Target, SyncError> {
     let client = Client::new(&integration.apsis, service.secrets().of_apsis(integration).await?)?;
+    let client = client.of(&integration.id);
     let valid = hold.valid.clone();
     let client = client.while_allowed(Arc::new(move || valid.left())).impatient();
     let definitions = client.definitions().await?;

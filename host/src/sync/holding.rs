@@ -22,6 +22,9 @@ use crate::store::{Store, StoreError};
 /// A lease when nothing else is asked for.
 pub const LEASE: Duration = Duration::from_secs(10);
 
+/// No more than this is left to what may still be on its way.
+const AFTERGLOW: Duration = Duration::from_secs(2);
+
 /// Longer than anything takes.
 const UNLIMITED: Duration = Duration::from_hours(24);
 
@@ -156,6 +159,29 @@ impl Holdings {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), held);
         info!(integration = %id, fence = fence.number, host = %self.host, "integration taken");
         Ok(Some(Hold { fence, valid, lost, holdings: Arc::clone(self) }))
+    }
+
+    /// What is held now.
+    pub fn fences(&self) -> Vec<Fence> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().map(|held| held.fence.clone()).collect()
+    }
+
+    /// How long what was sent under a lease, and not answered, may still be on its way once nobody waits for it.
+    pub fn afterglow(&self) -> Duration {
+        self.lease().map_or(Duration::ZERO, |lease| (lease - usable(lease)).min(AFTERGLOW))
+    }
+
+    /// Gives back what was broken off.
+    pub async fn give_back(&self, fences: &[Fence]) {
+        for fence in fences {
+            match self.store.release(fence).await {
+                Ok(()) => info!(integration = %fence.integration, "handed back"),
+                Err(error) => {
+                    warn!(integration = %fence.integration, code = error.code(), "not handed back, and runs out");
+                }
+            }
+        }
     }
 
     async fn renew(&self, lease: Duration) {

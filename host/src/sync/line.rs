@@ -87,7 +87,7 @@ impl Line {
         let opened_at = Instant::now();
         let connection = connect(service, integration).await?;
         let client = Client::new(&integration.apsis, service.secrets().of_apsis(integration).await?)?;
-        let client = client.while_allowed(Arc::new(move || valid.left()));
+        let client = client.of(&integration.id).while_allowed(Arc::new(move || valid.left()));
         let client = if patience == Patience::Short { client.impatient() } else { client };
         let definitions = client.definitions().await?;
         let target = client.target(&definitions, &integration.apsis)?;

@@ -6,6 +6,7 @@
 //! on with it.
 
 mod account;
+mod alerting;
 mod auditing;
 mod braking;
 mod bulk;
@@ -41,6 +42,7 @@ mod work;
 mod worker;
 mod writing;
 
+pub use alerting::{AlertError, Alerting};
 pub use auditing::{AuditOrder, Audited, ReadBy};
 pub use checking::{Unchecked, check_rules};
 pub use daily::next_due;

@@ -20,6 +20,7 @@ use super::{braking, bulk, daily, mending, reading, voices, writing};
 use crate::apsis::Kind;
 use crate::contact::ContactId;
 use crate::error::{ErrorCode, Failure};
+use crate::metrics;
 use crate::run::{Phase, Run, RunId, RunKind, Source};
 use crate::store::{RunEnd, Store, StoreError};
 
@@ -81,6 +82,7 @@ pub async fn execute(
         }
     };
     let run = store.end_run(&hold.fence, id, end).await?;
+    metrics::run_ended(&run);
     info!(run = %id, phase = run.phase.as_str(), read = run.counters.read, kind, "run ended");
     Ok(run)
 }

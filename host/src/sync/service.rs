@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rand::seq::SliceRandom;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::auditing::{self, AuditOrder, Audited};
 use super::drift::Difference;
@@ -38,6 +38,9 @@ use crate::store::{RunEnd, Store, StoreError};
 
 /// How often the store is asked what there is to do, whatever hints say.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long the store may take to be told what is handed back.
+const HAND_BACK_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a process needs to work on integrations. Clones share everything.
 #[derive(Clone)]
@@ -204,8 +207,8 @@ impl Service {
     }
 
     /// Works on this host's share of the integrations until it is stopped; then lets each worker finish
-    /// what it has begun.
-    pub async fn serve(&self, holdings: Arc<Holdings>, stop: CancellationToken) {
+    /// what it has begun. What is not finished in time is broken off, and handed back.
+    pub async fn serve(&self, holdings: Arc<Holdings>, stop: CancellationToken, stop_within: Duration) {
         let mut workers = Workers { service: self.clone(), holdings, at_work: HashMap::new() };
         let mut hints = self.store().hints();
         let mut ticks = tokio::time::interval(LOOK_EVERY);
@@ -214,7 +217,7 @@ impl Service {
         while !stop.is_cancelled() {
             tokio::select! {
                 _ = ticks.tick() => {
-                    if let Err(error) = workers.look().await {
+                    if let Some(Err(error)) = stop.run_until_cancelled(workers.look()).await {
                         error!(code = error.code(), %error, "the store does not say what there is to do");
                     }
                 }
@@ -226,9 +229,9 @@ impl Service {
                 () = stop.cancelled() => {}
             }
         }
-        workers.stop().await;
-        // An error here is a panic of that task, which has been printed.
-        drop(sweeping.await);
+        workers.stop(stop_within).await;
+        // What it was doing is a transaction, whole or not at all.
+        sweeping.abort();
     }
 }
 
@@ -329,13 +332,30 @@ impl Workers {
         }
     }
 
-    async fn stop(&mut self) {
+    async fn stop(&mut self, within: Duration) {
+        let ends = Instant::now() + within;
         for worker in self.at_work.values() {
             worker.handle.stop.cancel();
         }
-        for (_, worker) in self.at_work.drain() {
-            // An error here is a panic of that task, which has been printed.
-            drop(worker.task.await);
+        let afterglow = self.holdings.afterglow();
+        let patience = within.saturating_sub(afterglow + HAND_BACK_WITHIN).max(within / 2);
+        let all = self.at_work.values_mut().map(|worker| &mut worker.task);
+        // An error here is a panic of that task, which has been printed.
+        if tokio::time::timeout(patience, futures::future::join_all(all)).await.is_ok() {
+            return;
         }
+        let left = self.holdings.fences();
+        for fence in &left {
+            warn!(integration = %fence.integration, "not finished in time: broken off, to be gone on with");
+        }
+        for (_, worker) in self.at_work.drain() {
+            worker.task.abort();
+        }
+        let handing_back = async {
+            tokio::time::sleep(afterglow).await;
+            self.holdings.give_back(&left).await;
+        };
+        // What is not handed back by then runs out.
+        drop(tokio::time::timeout(ends.saturating_duration_since(Instant::now()), handing_back).await);
     }
 }

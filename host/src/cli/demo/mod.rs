@@ -22,13 +22,12 @@ use super::{Context, End, Opened, OrFail, Result, output, progress, table};
 use crate::access::{Role, Scope};
 use crate::admin::{NewToken, TokenCreated};
 use crate::change::ChangeOutcome;
+use crate::config::{Config, Settings};
 use crate::error::Failure;
 use crate::integration::{Integration, NewContacts, SecretRef};
-use crate::keys::KeySource;
 use crate::lane::DeliveryFilter;
 use crate::run::{Outcome, Phase, Run, RunOrder, Source};
 use crate::server::{Listening, Protection};
-use crate::sync::LEASE;
 
 /// What the command is given.
 #[derive(Debug, clap::Args)]
@@ -98,8 +97,10 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
         sandbox.apsis_url()
     ));
 
-    let context =
-        Context { data: directory.join("data"), store: None, keys: KeySource::Nowhere, json: context.json };
+    // Whatever this machine's host is set up with has nothing to do with the demo.
+    let defaults = Config::of(&Settings::defaults().or_fail()?).or_fail()?;
+    let config = Config { data: directory.join("data"), ..defaults };
+    let mut context = Context::new(config, context.json);
     let opened = Arc::new(Opened::new(&context).await?);
     let integration = apply(&opened, integration(&sandbox, directory, &args.connector)?).await?.integration;
     context.tell(&format!(
@@ -113,7 +114,8 @@ async fn show(context: &Context, args: &Args, directory: &Path) -> Result<End> {
     let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listening = Listening::on(here, Protection::Machine).await.or_fail()?;
     let url = format!("http://{}", listening.address);
-    let serving = Serving::start(&context, &opened, listening, Some(url.clone()), LEASE)?;
+    context.config.server.public_url = Some(url.clone());
+    let serving = Serving::start(&context, &opened, listening, None)?;
     until("Lime CRM knows where to send", async || Ok(!sandbox.lime_subscriptions().is_empty())).await?;
     context.tell(&format!("Serving at {url}; its webhook is set up in Lime CRM"));
 

@@ -24,6 +24,7 @@ use super::StoreError;
 use super::fault::Fault;
 use super::sql::{Engine, HINTS, Sql, SqlStore};
 use crate::integration::IntegrationId;
+use crate::metrics;
 
 /// Connections that each host keeps.
 const CONNECTIONS: usize = 8;
@@ -121,7 +122,7 @@ impl Engine for Postgres {
         T: Send + 'static,
         W: Fn(&dyn Sql) -> Result<T, Fault> + Send + 'static,
     {
-        self.job(move |session| session.transaction(&work)).await
+        metrics::store_write(self.job(move |session| session.transaction(&work))).await
     }
 
     async fn read<T, W>(&self, work: W) -> Result<T, StoreError>

@@ -8,6 +8,7 @@
 
 mod access;
 mod addresses;
+mod alerts;
 mod batches;
 mod brakes;
 mod changes;

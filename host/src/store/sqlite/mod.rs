@@ -28,6 +28,7 @@ use super::StoreError;
 use super::fault::Fault;
 use super::sql::{Engine, HINTS, Sql, SqlStore};
 use crate::integration::IntegrationId;
+use crate::metrics;
 
 /// How long a connection waits for another process's lock.
 const BUSY: Duration = Duration::from_secs(10);
@@ -72,7 +73,7 @@ impl Engine for Sqlite {
         T: Send + 'static,
         W: Fn(&dyn Sql) -> Result<T, Fault> + Send + 'static,
     {
-        self.writer.run(work).await
+        metrics::store_write(self.writer.run(work)).await
     }
 
     async fn read<T, W>(&self, work: W) -> Result<T, StoreError>

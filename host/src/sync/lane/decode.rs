@@ -17,6 +17,7 @@ use crate::connector::{CallError, Connection, SaidKind};
 use crate::contact::{ContactId, Discard, DiscardReason};
 use crate::error::ErrorCode;
 use crate::lane::PauseKind;
+use crate::metrics;
 use crate::store::StoreError;
 use crate::sync::work::Work;
 
@@ -63,7 +64,9 @@ pub async fn decode(work: &Work) -> Result<Round, StoreError> {
     }
     let done = decoded.len();
     if done > 0 {
+        let told = metrics::DecodedEnds::of(id, &decoded);
         work.store.commit_decoded(&work.fence, decoded).await?;
+        told.count();
         debug!(integration = %id, deliveries = done, "deliveries decoded");
     }
     Ok(pause.unwrap_or(Round::Done(done)))

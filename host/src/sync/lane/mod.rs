@@ -41,6 +41,7 @@ use crate::change::{
 use crate::contact::ContactId;
 use crate::error::ErrorCode;
 use crate::lane::{Pause, PauseKind};
+use crate::metrics;
 use crate::reason::Reason;
 use crate::run::Outcome;
 use crate::step::Asked;
@@ -443,7 +444,10 @@ impl Lane<'_> {
             return Ok(());
         }
         let ends = std::mem::take(&mut self.ends);
-        self.work.store.settle_changes(&self.work.fence, ends).await
+        let told = metrics::LaneEnds::of(&self.work.fence.integration, &ends);
+        self.work.store.settle_changes(&self.work.fence, ends).await?;
+        told.count();
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod addresses;
+mod alerts;
 mod audits;
 mod hosts;
 mod integrations;

@@ -1,0 +1,71 @@
+//! `/metrics`, at an address of its own, and the measuring of what the server itself answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::Method;
+use hyper::header::CONTENT_TYPE;
+use tokio::sync::Mutex;
+
+use crate::hosting::HostId;
+use crate::metrics::{self, OpenRequest, Standings};
+use crate::store::Store;
+
+/// However often it is scraped, the store is asked no more often than so: counting what waits takes its time.
+const EVERY: Duration = Duration::from_secs(5);
+
+struct Scraped {
+    store: Arc<dyn Store>,
+    host: HostId,
+    last: Mutex<Option<(Instant, Standings)>>,
+}
+
+/// The one address.
+pub fn router(store: Arc<dyn Store>, host: HostId) -> Router {
+    let scraped = Arc::new(Scraped { store, host, last: Mutex::default() });
+    Router::new().route("/metrics", get(scrape)).with_state(scraped)
+}
+
+async fn scrape(State(scraped): State<Arc<Scraped>>) -> Response {
+    let mut last = scraped.last.lock().await;
+    let standings = match &*last {
+        Some((at, standings)) if at.elapsed() < EVERY => standings.clone(),
+        _ => {
+            let standings = Standings::read(&*scraped.store, &scraped.host).await;
+            *last = Some((Instant::now(), standings.clone()));
+            standings
+        }
+    };
+    drop(last);
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&standings)).into_response()
+}
+
+/// Counts a request, and measures how long its answer takes.
+pub async fn measure(request: Request, next: Next) -> Response {
+    // As a pattern: an address holds keys and ids.
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let open = OpenRequest::begin(method(request.method()), route);
+    let response = next.run(request).await;
+    open.answered(response.status().as_u16());
+    response
+}
+
+/// A sender may make up methods.
+fn method(method: &Method) -> &'static str {
+    const KNOWN: [(Method, &str); 7] = [
+        (Method::GET, "GET"),
+        (Method::HEAD, "HEAD"),
+        (Method::POST, "POST"),
+        (Method::PUT, "PUT"),
+        (Method::PATCH, "PATCH"),
+        (Method::DELETE, "DELETE"),
+        (Method::OPTIONS, "OPTIONS"),
+    ];
+    KNOWN.iter().find(|(known, _)| known == method).map_or("other", |(_, name)| name)
+}

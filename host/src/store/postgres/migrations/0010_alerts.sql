@@ -1,0 +1,5 @@
+-- What was told of an integration, and what is to be, as JSON.
+CREATE TABLE alerts (
+    integration BIGINT NOT NULL PRIMARY KEY,
+    state TEXT NOT NULL
+);

@@ -1,0 +1,53 @@
+//! Stopping: whatever a remote does, a host ends in time, and another one goes on at once.
+
+use std::time::{Duration, Instant};
+
+use sluice_sandbox::Fault;
+use sluice_tests::postgres;
+use sluice_tests::processes::Followed;
+use sluice_tests::rig::eventually;
+
+use crate::{always, file, live};
+
+/// Seconds; so long that nobody who waits for it is taken for somebody who does not.
+const LEASE: u64 = 300;
+const STOP_WITHIN: u64 = 5;
+
+#[tokio::test]
+async fn a_host_with_a_stuck_remote_ends_in_time_and_another_one_takes_over_at_once() {
+    let live = live(Some(postgres::database().url)).await;
+    let text =
+        format!("[server]\nlease = {LEASE}\nstop-within = {STOP_WITHIN}\npublic-url = \"{}\"\n", live.url());
+    let file = file(&live, &text);
+    let url = live.url();
+    let arguments = ["serve", "--config", &file, "--listen", url.trim_start_matches("http://")];
+    let mut first = Followed::start_on(&live, "host-0", &arguments);
+    let answer = first.until(|line| line["listening"].is_string()).await;
+    live.until_subscribed().await;
+    assert_eq!(live.sync().await.last()["phase"], "completed");
+
+    let forever = Fault::Latency { min_millis: 600_000, max_millis: 600_000 };
+    live.sandbox.add_fault(always("apsis.attributes.patch", forever));
+    live.editor().edit(&live.sandbox, 30).unwrap();
+    eventually("it works on what came", async || {
+        let status = live.status().await;
+        (status["host"] == answer["host"] && status["contacts-waiting"].as_u64() > Some(0)).then_some(())
+    })
+    .await;
+    let told = Instant::now();
+    first.signal("TERM");
+    assert_eq!(first.end().await.0, Some(0));
+    assert!(told.elapsed() < Duration::from_secs(STOP_WITHIN + 4), "{:?}", told.elapsed());
+
+    live.sandbox.clear_faults();
+    let mut second = Followed::start_on(&live, "host-1", &arguments);
+    let answer = second.until(|line| line["listening"].is_string()).await;
+    eventually("another host has it", async || (live.status().await["host"] == answer["host"]).then_some(()))
+        .await;
+    assert!(told.elapsed() < Duration::from_secs(LEASE / 2), "{:?}", told.elapsed());
+    live.until_quiet().await;
+    live.assert_equal();
+    live.assert_in_order();
+    second.signal("TERM");
+    assert_eq!(second.end().await.0, Some(0));
+}
