@@ -7,9 +7,11 @@ use super::status::moment;
 use super::{Context, End, Opened, OrFail, Result, forget, output, story as words};
 use crate::admin::{ContactStory, StoryChange, StoryRun};
 use crate::contact::ContactId;
+use crate::difference::in_words;
 use crate::integration::IntegrationId;
-use crate::profile::Answer;
+use crate::profile::{Answer, AttributeValue};
 use crate::run::{LedgerEntry, Outcome, Run, RunContact};
+use crate::sync::Foretold;
 
 /// What can be done with contacts.
 #[derive(Debug, Subcommand)]
@@ -30,6 +32,20 @@ pub enum Command {
         /// List at most so many addresses.
         #[arg(long, default_value_t = 100)]
         limit: u32,
+    },
+    /// Have a contact be read from the CRM and dealt with, as if it had changed, by whoever holds the integration.
+    Sync {
+        /// Which integration.
+        integration: String,
+        /// The CRM's id of the contact.
+        contact: String,
+    },
+    /// Say what a change of a contact would do now. Both sides are asked, and nothing is written. It holds personal data.
+    Foretell {
+        /// Which integration.
+        integration: String,
+        /// The CRM's id of the contact.
+        contact: String,
     },
     /// Erase a person from APSIS One and from the store, and say what was removed. The contact is not created again,
     /// though the CRM may still have it.
@@ -73,6 +89,27 @@ async fn shared(context: &Context, opened: &Opened, id: &IntegrationId, limit: u
     Ok(())
 }
 
+/// What would become of a contact, in words.
+fn foretold(told: &Foretold) -> String {
+    let mut lines = vec![match (&told.contact, told.outcome, told.profile) {
+        (None, ..) => "the CRM has no such contact".to_owned(),
+        (_, Some(outcome), _) => format!("it would be {}", outcome.as_str()),
+        (_, None, true) => "its profile would be updated".to_owned(),
+        (_, None, false) => "its profile would be created".to_owned(),
+    }];
+    lines.extend(told.reason.iter().map(|reason| format!("  {}: {}", reason.code, reason.message)));
+    lines.extend(told.unseen.iter().map(|failure| format!("  {}: {}", failure.code, failure.message)));
+    lines.extend(told.opt_outs.iter().map(|one| format!("  opted out of {} by {}", one.topic, one.channel)));
+    let value = |value: &Option<AttributeValue>| value.as_ref().and_then(in_words).unwrap_or_default();
+    let changed = told.attributes.iter();
+    lines.extend(changed.map(|one| {
+        format!("  {}: {:?} becomes {:?}", one.attribute.0, value(&one.before), value(&one.after))
+    }));
+    lines.extend(told.opt_ins.iter().map(|one| format!("  opted in to {} by {}", one.topic, one.channel)));
+    lines.extend(told.withheld.iter().map(|reason| format!("  {}: {}", reason.code, reason.message)));
+    lines.join("\n")
+}
+
 /// Runs the command.
 pub async fn run(context: &Context, command: Command) -> Result<End> {
     let opened = Opened::new(context).await?;
@@ -84,6 +121,18 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         Command::Show { integration, contact } => {
             let id = integration_of(integration).await?.id;
             show(context, &opened.admin()?.story(&id, ContactId(contact)).await?);
+        }
+        Command::Sync { integration, contact } => {
+            let id = integration_of(integration).await?.id;
+            let delivery = opened.admin()?.sync_contact(&id, &ContactId(contact)).await?;
+            context.answer(&serde_json::json!({ "delivery": delivery }), || {
+                format!("it is dealt with as delivery {delivery}: `sluice deliveries show {id} {delivery}`")
+            });
+        }
+        Command::Foretell { integration, contact } => {
+            let id = integration_of(integration).await?.id;
+            let told = opened.admin()?.foretell(&id, &ContactId(contact)).await?;
+            context.answer(&told, || foretold(&told));
         }
         Command::Shared { integration, limit } => {
             let id = integration_of(integration).await?.id;

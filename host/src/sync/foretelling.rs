@@ -25,6 +25,7 @@ use crate::store::Store;
 
 /// What would become of a contact. It holds personal data.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ForetoldContact)]
 #[serde(rename_all = "kebab-case")]
 pub struct Foretold {
     /// What it looks like in the CRM now; none: it is not there.
@@ -51,6 +52,7 @@ pub struct Foretold {
 
 /// A subscription on a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ForetoldConsent)]
 pub struct Consent {
     /// The subscription.
     pub topic: TopicId,

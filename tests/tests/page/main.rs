@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-//mod access;
+mod access;
 mod browser;
-//mod hostile;
+mod hostile;
 mod looks;
 mod marketer;

@@ -13,9 +13,11 @@ use super::paging::{few, within};
 use super::problem::{Answer, Problems};
 use crate::address::SharedAddress;
 use crate::admin::{Admin, ContactStory};
+use crate::change::DeliveryNumber;
 use crate::contact::ContactId;
 use crate::integration::IntegrationId;
 use crate::story::Tombstone;
+use crate::sync::Foretold;
 
 /// Shows a contact's whole story: whether it is in APSIS One and may be mailed, and why. It holds personal data.
 #[utoipa::path(get, path = "/integrations/{integration}/contacts/{contact}", tag = "contacts",
@@ -66,6 +68,36 @@ pub async fn readmit(
     At((id, contact)): At<(IntegrationId, ContactId)>,
 ) -> Answer<Given<Readmitted>> {
     Ok(Given(Readmitted { was_forgotten: admin.readmit(&id, &contact).await? }))
+}
+
+/// A contact that is dealt with anew.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Syncing {
+    /// The delivery that says so, by which it can be followed.
+    pub delivery: DeliveryNumber,
+}
+
+/// Has a contact be read from the CRM and dealt with, as if it had changed. Its story says what came of it.
+#[utoipa::path(post, path = "/integrations/{integration}/contacts/{contact}/sync", tag = "contacts",
+    params(("integration" = String, Path, description = "Its id"), ("contact" = String, Path, description = "The CRM's id")),
+    responses((status = 202, body = Syncing), Problems), security(("token" = ["editor"])))]
+pub async fn sync(
+    Extension(admin): Extension<Admin>,
+    At((id, contact)): At<(IntegrationId, ContactId)>,
+) -> Answer<Response> {
+    let delivery = admin.sync_contact(&id, &contact).await?;
+    Ok((StatusCode::ACCEPTED, Given(Syncing { delivery })).into_response())
+}
+
+/// Says what a change of a contact would do now. Both sides are asked, and nothing is written. It holds personal data.
+#[utoipa::path(post, path = "/integrations/{integration}/contacts/{contact}/foretell", tag = "contacts",
+    params(("integration" = String, Path, description = "Its id"), ("contact" = String, Path, description = "The CRM's id")),
+    responses((status = 200, body = Foretold), Problems), security(("token" = ["editor"])))]
+pub async fn foretell(
+    Extension(admin): Extension<Admin>,
+    At((id, contact)): At<(IntegrationId, ContactId)>,
+) -> Answer<Given<Foretold>> {
+    Ok(Given(Box::pin(admin.foretell(&id, &contact)).await?))
 }
 
 /// How many.

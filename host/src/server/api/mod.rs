@@ -109,6 +109,8 @@ fn calls() -> OpenApiRouter<Api> {
         .routes(routes!(deliveries::replay))
         .routes(routes!(contacts::show, contacts::forget))
         .routes(routes!(contacts::readmit))
+        .routes(routes!(contacts::sync))
+        .routes(routes!(contacts::foretell))
         .routes(routes!(contacts::shared))
         .routes(routes!(overviews::list))
         .routes(routes!(overviews::tags))

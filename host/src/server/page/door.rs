@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -20,6 +21,7 @@ use crate::error::ErrorCode;
 use crate::integration::IntegrationId;
 use crate::server::api::AboutWhat;
 use crate::server::api::guard::to_the_end;
+use crate::server::api::problem::RequestError;
 use crate::server::callers::Visitor;
 use crate::session::{LONGEST, SessionSecret};
 
@@ -39,7 +41,7 @@ pub enum FormError {
     #[error("this form is from an earlier login, or from another site: load the page again, and send it from there")]
     NotOurs,
     /// It is too large, or did not come in time.
-    #[error("the form is larger than {FORM_BYTES} bytes, or did not come in time")]
+    #[error("the form is too large, or did not come in time: send it again, with less in it")]
     TooLarge,
 }
 
@@ -61,7 +63,7 @@ pub async fn let_in(
     next: Next,
 ) -> Response {
     let Some(need) = need_of(request.method(), path.as_str()) else {
-        return next.run(request).await;
+        return Refused::from(RequestError::NoMethod).into_response();
     };
     let visitor = match of_cookie(request.headers()) {
         Some(secret) => page.callers.visitor(&secret).await,
@@ -104,16 +106,24 @@ async fn with_form(request: Request, secret: &SessionSecret) -> Result<Request, 
     }
     let in_header = request.headers().get(PROOF_HEADER).and_then(|proof| proof.to_str().ok().map(str::to_owned));
     let (mut parts, body) = request.into_parts();
-    let body = tokio::time::timeout(FORM_WITHIN, axum::body::to_bytes(body, FORM_BYTES)).await;
-    let Ok(Ok(body)) = body else { return Err(FormError::TooLarge) };
-    let fields: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-    let in_form = fields.iter().find(|(name, _)| name == PROOF).map(|(_, proof)| proof.clone());
-    let proves = |proof: Option<String>| proof.is_some_and(|proof| secret.is_proof(&proof));
-    if !proves(in_header) && !proves(in_form) {
+    let sent = form(body, FORM_BYTES).await?;
+    let in_header = in_header.is_some_and(|proof| secret.is_proof(&proof));
+    if !in_header && !secret.is_proof(sent.exact(PROOF)) {
         return Err(FormError::NotOurs);
     }
-    parts.extensions.insert(Sent::new(fields));
-    Ok(Request::from_parts(parts, axum::body::Body::empty()))
+    parts.extensions.insert(sent);
+    Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// Reads a form of at most so many bytes.
+///
+/// # Errors
+/// It is larger, or does not come in time.
+pub async fn form(body: Body, limit: usize) -> Result<Sent, FormError> {
+    match tokio::time::timeout(FORM_WITHIN, axum::body::to_bytes(body, limit)).await {
+        Ok(Ok(body)) => Ok(Sent::new(form_urlencoded::parse(&body).into_owned().collect())),
+        Ok(Err(_)) | Err(_) => Err(FormError::TooLarge),
+    }
 }
 
 /// What browsers say of where a request comes from; those that say nothing are believed to be ours.

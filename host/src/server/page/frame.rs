@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::error;
@@ -180,7 +180,15 @@ struct FailurePage<'a> {
 
 /// What could not be done, as a page of its own.
 pub fn failure(failure: &Failure) -> Response {
-    let mut response = html(&FailurePage { failure });
-    *response.status_mut() = door::status(&failure.code);
+    refused(html(&FailurePage { failure }), &failure.code)
+}
+
+/// A page with the status of what could not be done.
+pub fn refused(mut response: Response, code: &str) -> Response {
+    let status = door::status(code);
+    *response.status_mut() = status;
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
     response
 }

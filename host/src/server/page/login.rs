@@ -14,6 +14,9 @@ use super::{Answer, Page, frame, go_to, texts as t};
 use crate::error::Failure;
 use crate::server::attempts::Peer;
 
+/// The largest login.
+const LOGIN_BYTES: usize = 8 * 1024;
+
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login<'a> {
@@ -54,8 +57,7 @@ pub async fn log_in(State(page): State<Arc<Page>>, request: Request) -> Answer {
         return Err(FormError::NotOurs.into());
     }
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 8 * 1024).await.map_err(|_| FormError::TooLarge)?;
-    let sent = Sent::new(url::form_urlencoded::parse(&body).into_owned().collect());
+    let sent = door::form(body, LOGIN_BYTES).await?;
     let next = local(sent.exact("next"));
     let peer = parts.extensions.get::<Peer>().copied();
     match page.callers.log_in(sent.exact("token"), peer).await {
@@ -66,9 +68,8 @@ pub async fn log_in(State(page): State<Arc<Page>>, request: Request) -> Answer {
             Ok(([cookie(&page, Some(&visitor.secret))], go_to(next)).into_response())
         }
         Err(refused) => {
-            let mut response = frame::html(&Login { next, failure: Some(&refused.0) });
-            *response.status_mut() = door::status(&refused.0.code);
-            Ok(response)
+            let page = frame::html(&Login { next, failure: Some(&refused.0) });
+            Ok(frame::refused(page, &refused.0.code))
         }
     }
 }
