@@ -39,6 +39,9 @@ async fn a_host_with_a_stuck_remote_ends_in_time_and_another_one_takes_over_at_o
     assert_eq!(first.end().await.0, Some(0));
     assert!(told.elapsed() < Duration::from_secs(STOP_WITHIN + 4), "{:?}", told.elapsed());
 
+    let log = std::fs::read_to_string(live.path("host-0.log")).unwrap();
+    assert!(log.contains("broken off") && log.contains("handed back"), "{log}");
+
     live.sandbox.clear_faults();
     let mut second = Followed::start_on(&live, "host-1", &arguments);
     let answer = second.until(|line| line["listening"].is_string()).await;
