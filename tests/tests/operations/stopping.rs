@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 use sluice_sandbox::Fault;
 use sluice_tests::postgres;
 use sluice_tests::processes::Followed;
-use sluice_tests::rig::eventually;
+use sluice_tests::rig::{eventually, until};
 
 use crate::{always, file, live};
 
 /// Seconds; so long that nobody who waits for it is taken for somebody who does not.
 const LEASE: u64 = 300;
 const STOP_WITHIN: u64 = 5;
+/// What gets no answer.
+const STUCK: &str = "apsis.attributes.patch";
 
 #[tokio::test]
 async fn a_host_with_a_stuck_remote_ends_in_time_and_another_one_takes_over_at_once() {
@@ -22,22 +24,24 @@ async fn a_host_with_a_stuck_remote_ends_in_time_and_another_one_takes_over_at_o
     let url = live.url();
     let arguments = ["serve", "--config", &file, "--listen", url.trim_start_matches("http://")];
     let mut first = Followed::start_on(&live, "host-0", &arguments);
-    let answer = first.until(|line| line["listening"].is_string()).await;
+    first.until(|line| line["listening"].is_string()).await;
     live.until_subscribed().await;
     assert_eq!(live.sync().await.last()["phase"], "completed");
 
     let forever = Fault::Latency { min_millis: 600_000, max_millis: 600_000 };
-    live.sandbox.add_fault(always("apsis.attributes.patch", forever));
+    live.sandbox.add_fault(always(STUCK, forever));
     live.editor().edit(&live.sandbox, 30).unwrap();
-    eventually("it works on what came", async || {
-        let status = live.status().await;
-        (status["host"] == answer["host"] && status["contacts-waiting"].as_u64() > Some(0)).then_some(())
+    until("a contact is being written", || {
+        live.sandbox.arrivals(None).iter().any(|it| it.route == STUCK && it.status == 0)
     })
     .await;
     let told = Instant::now();
     first.signal("TERM");
     assert_eq!(first.end().await.0, Some(0));
     assert!(told.elapsed() < Duration::from_secs(STOP_WITHIN + 4), "{:?}", told.elapsed());
+
+    let log = std::fs::read_to_string(live.path("host-0.log")).unwrap();
+    assert!(log.contains("broken off") && log.contains("handed back"), "{log}");
 
     live.sandbox.clear_faults();
     let mut second = Followed::start_on(&live, "host-1", &arguments);
