@@ -17,7 +17,7 @@ use super::testserver::{Arrived, Does, Server, empty, json};
 use super::*;
 use crate::contact::{Channel, ContactId};
 use crate::integration::{ApsisSettings, SameAddress, SecretRef};
-use crate::profile::{AttributeId, AttributeValue, ConsentType, KeyspaceId, TopicId};
+use crate::profile::{AttributeId, AttributeValue, ConsentType, KeyspaceId, TagId, TopicId};
 use crate::reason::ReasonCode;
 
 const SECTION: &str = "usercreated.sections.nordics-a1b2c3d4e5";
