@@ -49,8 +49,7 @@ impl SessionSecret {
     /// What a form of this session says so that it is known to come from a page of ours: another site can have the
     /// browser send the cookie, and cannot read this.
     pub fn form_proof(&self) -> String {
-        let proof: [u8; 32] =
-            Sha256::new().chain_update(b"form\n").chain_update(self.0).finalize().into();
+        let proof: [u8; 32] = Sha256::new().chain_update(b"form\n").chain_update(self.0).finalize().into();
         URL_SAFE_NO_PAD.encode(proof)
     }
 

@@ -5,15 +5,14 @@
 
 mod demo;
 mod steps;
+mod tests;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
 
-use crate::steps::{
-    cargo, need_axe, need_chromium, need_postgres, need_schemathesis, need_wasm_target, run,
-};
+use crate::steps::{cargo, need_axe, need_chromium, need_postgres, need_schemathesis, need_wasm_target, run};
 
 /// Commands for working on Sluice.
 #[derive(Debug, Parser)]
@@ -48,15 +47,10 @@ fn main() -> Result<ExitCode> {
             need_schemathesis()?;
             need_chromium()?;
             need_axe()?;
-            // The end-to-end tests wait most of the time, for what APSIS One allows in a second and for each other's
-            // processes: more of them than there are processors go side by side.
-            let threads = std::thread::available_parallelism().map_or(2, usize::from) * 3;
-            let mut tests = cargo();
-            tests.args(["test", "--workspace", "--all-targets"]);
-            if std::env::var_os("RUST_TEST_THREADS").is_none() {
-                tests.env("RUST_TEST_THREADS", threads.to_string());
-            }
-            run(&mut tests)?;
+            // Most tests wait most of the time: more of them than there are processors go side by side.
+            let threads = std::thread::available_parallelism().map_or(2, usize::from) * 2;
+            let asked = std::env::var("RUST_TEST_THREADS");
+            tests::run_tests(&asked.unwrap_or_else(|_| threads.to_string()))?;
             run(cargo().args(["test", "--workspace", "--doc"]))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -82,7 +76,7 @@ fn main() -> Result<ExitCode> {
 }
 
 #[cfg(test)]
-mod tests {
+mod arguments {
     use super::*;
 
     #[test]

@@ -119,7 +119,9 @@ pub fn need_chromium() -> Result<()> {
             continue;
         }
         if let Err(error) = install(package) {
-            bail!("the tests need {program}, and apt-get does not install it here ({error}). Install it, or run this as root");
+            bail!(
+                "the tests need {program}, and apt-get does not install it here ({error}). Install it, or run this as root"
+            );
         }
         if !has_program(program) {
             bail!("{package} was installed, and `{program}` is not found on the path");

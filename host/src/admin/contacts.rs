@@ -133,14 +133,19 @@ impl Admin {
     ///
     /// # Errors
     /// There is no such integration; the contact was forgotten; the store fails.
-    pub async fn sync_contact(&self, id: &IntegrationId, contact: &ContactId) -> Result<DeliveryNumber, Failure> {
+    pub async fn sync_contact(
+        &self,
+        id: &IntegrationId,
+        contact: &ContactId,
+    ) -> Result<DeliveryNumber, Failure> {
         let doing = async {
             self.integration(id).await?;
             if self.tombstone(id, contact).await?.is_some() {
                 let message = "the contact was forgotten: let it in again first (`sluice contact readmit`)";
                 return Err(Failure { code: "contact-forgotten".to_owned(), message: message.to_owned() });
             }
-            let arrivals = self.store().put_deliveries(vec![asked_for(id.clone(), contact)]).await.map_err(failed)?;
+            let arrivals =
+                self.store().put_deliveries(vec![asked_for(id.clone(), contact)]).await.map_err(failed)?;
             match arrivals.into_iter().next() {
                 Some(Arrival::Stored(number)) => Ok(Done::plain(number)),
                 _ => Err(failed(StoreError::NoIntegration(id.clone()))),

@@ -96,7 +96,11 @@ impl Admin {
         }
     }
 
-    async fn with_profile(&self, id: &IntegrationId, contacts: Vec<Contact>) -> Result<Vec<Contact>, Failure> {
+    async fn with_profile(
+        &self,
+        id: &IntegrationId,
+        contacts: Vec<Contact>,
+    ) -> Result<Vec<Contact>, Failure> {
         if contacts.is_empty() {
             return Ok(contacts);
         }
@@ -114,7 +118,11 @@ impl Admin {
     ///
     /// # Errors
     /// The store fails.
-    pub async fn sample(&self, id: &IntegrationId, contact: Option<&ContactId>) -> Result<Option<Contact>, Failure> {
+    pub async fn sample(
+        &self,
+        id: &IntegrationId,
+        contact: Option<&ContactId>,
+    ) -> Result<Option<Contact>, Failure> {
         if let Some(contact) = contact {
             let seen = self.store().last_seen(id, contact).await.map_err(failed)?;
             return Ok(seen.map(|seen| seen.contact));

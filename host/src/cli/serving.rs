@@ -49,7 +49,12 @@ impl Serving {
         let answering = tokio::spawn(server::serve(listening, service.clone(), host.clone(), stop.clone()));
         if let Some(metrics) = metrics {
             // It ends with what it tells of.
-            tokio::spawn(server::serve_metrics(metrics, Arc::clone(&opened.store), host.clone(), stop.clone()));
+            tokio::spawn(server::serve_metrics(
+                metrics,
+                Arc::clone(&opened.store),
+                host.clone(),
+                stop.clone(),
+            ));
         }
         let working = tokio::spawn({
             let (opened, host, stop) = (Arc::clone(opened), host.clone(), stop.clone());

@@ -121,9 +121,8 @@ fn protection(settings: &Settings) -> Result<Protection, ConfigError> {
         (Some(certificate), Some(key)) if !proxy => Ok(Protection::Tls { certificate, key }),
         (None, None) if proxy => Ok(Protection::Proxy),
         (None, None) => Ok(Protection::Machine),
-        (Some(_), Some(_)) => {
-            Err(settings.refuse(certificate, "TLS is spoken here or by a proxy: leave out this or `behind-proxy`"))
-        }
+        (Some(_), Some(_)) => Err(settings
+            .refuse(certificate, "TLS is spoken here or by a proxy: leave out this or `behind-proxy`")),
         (Some(_), None) => Err(settings.refuse(certificate, "it needs its private key: give `tls-key`, too")),
         (None, Some(_)) => Err(settings.refuse(key, "it needs its certificate: give `tls-certificate`, too")),
     }

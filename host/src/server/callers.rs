@@ -89,7 +89,8 @@ impl Callers {
     /// The store fails.
     pub async fn visitor(&self, secret: &SessionSecret) -> Answer<Option<Visitor>> {
         let (store, now) = (self.service.store(), Timestamp::now());
-        let Some(session) = store.session(&secret.digest()).await?.filter(|session| session.holds(now)) else {
+        let Some(session) = store.session(&secret.digest()).await?.filter(|session| session.holds(now))
+        else {
             return Ok(None);
         };
         let known = store.token(&session.token).await?;

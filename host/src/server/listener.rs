@@ -60,7 +60,9 @@ pub async fn serve(listening: Listening, router: Router, stop: CancellationToken
             let ended = match tls {
                 None => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
                 Some(tls) => match tokio::time::timeout(HEAD_WITHIN, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await,
+                    Ok(Ok(stream)) => {
+                        watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await
+                    }
                     Ok(Err(error)) => return debug!(%error, "a connection is not TLS as it should be"),
                     Err(_) => return debug!("a connection did not agree on TLS in time"),
                 },

@@ -80,7 +80,10 @@ async fn ask_crm(
     Ok((fields, consents))
 }
 
-pub(super) async fn ask_apsis(service: &Service, integration: &Integration) -> Result<Definitions, SyncError> {
+pub(super) async fn ask_apsis(
+    service: &Service,
+    integration: &Integration,
+) -> Result<Definitions, SyncError> {
     let secret = service.secrets().of_apsis(integration).await?;
     Ok(Client::new(&integration.apsis, secret)?.impatient().definitions().await?)
 }

@@ -142,8 +142,7 @@ pub async fn sides(service: &Service, integration: &Integration) -> Result<Sides
         let consents = patiently(Patience::Short, || connection.list_consents()).await;
         Ok((fields, consents.map_err(|error| Failure::from(&error))))
     };
-    let (crm, apsis) =
-        tokio::join!(soon("the CRM", crm), soon("APSIS One", ask_apsis(service, integration)));
+    let (crm, apsis) = tokio::join!(soon("the CRM", crm), soon("APSIS One", ask_apsis(service, integration)));
     let (fields, consents) = match crm {
         Ok((fields, consents)) => (Ok(fields), consents),
         Err(Unchecked { why, .. }) => (Err(why.clone()), Err(why)),

@@ -35,11 +35,18 @@ pub async fn measure() {
         let sent = sent.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
         let cookie = sent.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
         let mut cells = vec![on.name().to_owned()];
-        for path in ["", &format!("/{ACME}"), &format!("/{ACME}/full-sync"), &format!("/{ACME}/activity"), &format!("/{ACME}/contacts/c500000")] {
+        for path in [
+            "",
+            &format!("/{ACME}"),
+            &format!("/{ACME}/full-sync"),
+            &format!("/{ACME}/activity"),
+            &format!("/{ACME}/contacts/c500000"),
+        ] {
             let mut times = Vec::new();
             for request in 0..WARM_UP + REQUESTS {
                 let began = Instant::now();
-                let page = browser.get(format!("{}/integrations{path}", live.url())).header("cookie", &cookie);
+                let page =
+                    browser.get(format!("{}/integrations{path}", live.url())).header("cookie", &cookie);
                 let page = page.send().await.unwrap();
                 assert_eq!(page.status(), 200, "{path}");
                 page.bytes().await.unwrap();

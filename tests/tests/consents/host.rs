@@ -20,6 +20,9 @@ use sluice::sync::{Holdings, Service, Terms};
 use tokio::sync::{OnceCell, oneshot};
 use tokio_util::sync::CancellationToken;
 
+/// How long a host may take to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(25);
+
 /// How long a killed host's port may be somebody else's.
 const PORT_WITHIN: Duration = Duration::from_secs(20);
 
@@ -82,7 +85,10 @@ async fn work(data: PathBuf, port: u16, engine: Engine, told: oneshot::Sender<(A
     let service = Service::with_engine(data, Arc::clone(&store), engine, Some(url));
     let stop = CancellationToken::new();
     assert!(told.send((Arc::clone(&store), server.address)).is_ok(), "whoever starts it waits");
-    tokio::join!(serve(server, service.clone(), host, stop.clone()), service.serve(holdings, stop));
+    tokio::join!(
+        serve(server, service.clone(), host, stop.clone()),
+        service.serve(holdings, stop, STOP_WITHIN)
+    );
 }
 
 async fn listen(port: u16) -> Listening {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use sluice_tests::postgres::free_port;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -70,7 +71,7 @@ impl Chrome {
             "goog:loggingPrefs": {"browser": "ALL"},
         });
         let at = format!("http://127.0.0.1:{port}");
-        let page = ClientBuilder::new(fantoccini::HttpConnector::new())
+        let page = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted.as_object().unwrap().clone())
             .connect(&at)
             .await
@@ -161,22 +162,29 @@ impl Chrome {
             "//main//*[self::button or self::a or self::summary][starts-with(normalize-space(.), '{words}')] | \
              //nav//a[starts-with(normalize-space(.), '{words}')]"
         );
-        let found = self.page.wait().at_most(PATIENCE).for_element(Locator::XPath(&xpath)).await;
-        let found = found.unwrap_or_else(|error| panic!("nothing says {words:?}: {error}"));
-        self.page.execute("arguments[0].scrollIntoView({block: 'center'})", vec![serde_json::to_value(&found).unwrap()])
-            .await
-            .unwrap();
-        found.click().await.unwrap_or_else(|error| panic!("{words:?} cannot be pressed: {error}"));
+        let start = std::time::Instant::now();
+        loop {
+            // What moves may have been replaced, or be covered, in the moment between.
+            let pressed = async {
+                let found = self.page.find(Locator::XPath(&xpath)).await?;
+                let show = "arguments[0].scrollIntoView({block: 'center'})";
+                self.page.execute(show, vec![serde_json::to_value(&found).unwrap()]).await?;
+                found.click().await
+            };
+            let Err(error) = pressed.await else { return };
+            assert!(start.elapsed() < PATIENCE, "{words:?} cannot be pressed: {error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Writes into a field, in place of what was there, and leaves it.
     pub async fn write(&self, css: &str, text: &str) {
         self.until(css).await;
         let field = self.page.find(Locator::Css(css)).await.unwrap();
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
-        // Whatever follows it has the focus then.
-        let _ = field.send_keys(&String::from(char::from(Key::Tab))).await;
+        // In one go: whoever leaves the field may have it replaced.
+        let (control, tab) = (char::from(Key::Control), char::from(Key::Tab));
+        let released = char::from(Key::Null);
+        field.send_keys(&format!("{control}a{released}{text}{tab}")).await.unwrap();
     }
 
     /// Chooses an option by its words.
@@ -189,7 +197,8 @@ impl Chrome {
     /// Ticks a box.
     pub async fn tick(&self, css: &str) {
         self.until(css).await;
-        let tick = format!("const box = document.querySelector({}); if (!box.checked) box.click()", json!(css));
+        let tick =
+            format!("const box = document.querySelector({}); if (!box.checked) box.click()", json!(css));
         self.page.execute(&tick, Vec::new()).await.unwrap();
     }
 

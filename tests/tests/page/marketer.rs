@@ -51,7 +51,8 @@ pub async fn enable(chrome: &Chrome, live: &Live) {
     chrome.page.wait().for_element(fantoccini::Locator::Css("#findings .ok")).await.unwrap();
     assert!(!chrome.words().await.contains("✗"), "{}", chrome.words().await);
     // By its place: a tab begins with the same word.
-    let enable = chrome.page.find(fantoccini::Locator::XPath("//form//button[normalize-space(.)='Enable']")).await;
+    let enable =
+        chrome.page.find(fantoccini::Locator::XPath("//form//button[normalize-space(.)='Enable']")).await;
     enable.unwrap().click().await.unwrap();
     chrome.until_words("The integration is enabled").await;
 }
@@ -135,6 +136,20 @@ async fn a_new_marketer_goes_all_the_way() {
     chrome.write("#field-1", "country").await;
     chrome.write("#value-1", "Norway").await;
     chrome.until_words("Have a profile, and would match no more").await;
+
+    // An overview becomes a tag.
+    live.sandbox.add_tag("usercreated.tags.evening-a1b2c3d4e5", "Customer evening");
+    chrome.press("Overviews").await;
+    chrome.choose("#tag-0", "Customer evening").await;
+    chrome.press("Save Frukostseminarium").await;
+    chrome.until_words("Saved.").await;
+    chrome.press("Import now Frukostseminarium").await;
+    chrome.until_words("The import has begun.").await;
+    while !chrome.words().await.contains("completed") {
+        chrome.open("/integrations/acme/overviews").await;
+    }
+    chrome.press("completed").await;
+    chrome.until_words("Frukostseminarium → Customer evening").await;
     assert_eq!(chrome.errors().await, Vec::<String>::new());
     chrome.end().await;
 }

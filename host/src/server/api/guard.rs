@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::extract::body;
 use super::problem::{Answer, Refused, RequestError};
-use crate::server::attempts::Peer;
-use crate::server::callers::Callers;
 use crate::access::{AccessError, Need, On, Role};
 use crate::admin::Admin;
 use crate::integration::IntegrationId;
+use crate::server::attempts::Peer;
+use crate::server::callers::Callers;
 use crate::store::{KeptAnswer, Repeatable, Repetition};
 use crate::sync::Service;
 

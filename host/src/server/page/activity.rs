@@ -154,7 +154,8 @@ pub async fn delivery(
     let DeliveryRecord { line, delivery, changes, .. } = found;
     let body = String::from_utf8_lossy(&delivery.body);
     let json: Option<serde_json::Value> = serde_json::from_str(&body).ok();
-    let body = json.and_then(|json| serde_json::to_string_pretty(&json).ok()).unwrap_or_else(|| body.into_owned());
+    let body =
+        json.and_then(|json| serde_json::to_string_pretty(&json).ok()).unwrap_or_else(|| body.into_owned());
     Ok(html(&Delivery { frame, line, changes, headers: delivery.headers, body }))
 }
 

@@ -23,7 +23,8 @@ const LEFT: f64 = 44.0;
 const BELOW: f64 = 22.0;
 
 /// What a delivery came to, as a chart tells it.
-const SERIES: [&str; 4] = ["created or updated", "nothing to do", "excluded or held", "rejected, discarded or given up"];
+const SERIES: [&str; 4] =
+    ["created or updated", "nothing to do", "excluded or held", "rejected, discarded or given up"];
 
 fn series(line: &DeliveryLine) -> Option<usize> {
     if line.dead {
@@ -124,7 +125,11 @@ fn bars(columns: &[Vec<f64>]) -> (Vec<Bar>, f64) {
 }
 
 /// What the newest deliveries came to, and how long they waited. `when`: a moment in words.
-pub fn of_deliveries(lines: &[DeliveryLine], now: Timestamp, when: impl Fn(&Timestamp) -> String) -> [Chart; 2] {
+pub fn of_deliveries(
+    lines: &[DeliveryLine],
+    now: Timestamp,
+    when: impl Fn(&Timestamp) -> String,
+) -> [Chart; 2] {
     let (spans, length) = spans(lines, now);
     let begin = |at: usize| {
         let back = i64::try_from(BARS - at).unwrap_or(0) * length;
@@ -207,8 +212,9 @@ mod tests {
         let now = Timestamp::from_second(10_000).unwrap();
         let words = |at: &Timestamp| at.as_second().to_string();
         assert!(of_deliveries(&[], now, words).iter().all(Chart::is_empty));
-        let lines: Vec<_> =
-            (0..100).map(|at| line(at * 90, Some(at * 91), ChangeOutcome::Contact(Outcome::Updated))).collect();
+        let lines: Vec<_> = (0..100)
+            .map(|at| line(at * 90, Some(at * 91), ChangeOutcome::Contact(Outcome::Updated)))
+            .collect();
         for chart in of_deliveries(&lines, now, words) {
             assert!(!chart.bars.is_empty());
             for bar in &chart.bars {

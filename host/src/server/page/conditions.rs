@@ -102,7 +102,9 @@ impl Operator {
         match (self, holds) {
             (_, None) | (Self::Equals | Self::NotEquals | Self::Empty | Self::Filled, _) => true,
             (Self::OneOf, Some(holds)) => holds != Boolean,
-            (Self::Contains | Self::StartsWith, Some(holds)) => matches!(holds, Text | Choice | Choices | Json),
+            (Self::Contains | Self::StartsWith, Some(holds)) => {
+                matches!(holds, Text | Choice | Choices | Json)
+            }
             (Self::Compare(_), Some(holds)) => matches!(holds, Integer | Decimal | Date | Timestamp | Text),
         }
     }
@@ -111,7 +113,11 @@ impl Operator {
 /// A rule as somebody writes it.
 #[derive(Debug, Clone)]
 enum Draft {
-    Rule { field: String, operator: Operator, values: Vec<String> },
+    Rule {
+        field: String,
+        operator: Operator,
+        values: Vec<String>,
+    },
     /// What a page cannot write is kept as it is.
     Group(ConditionRow),
 }
@@ -310,9 +316,14 @@ fn row(integration: &Integration, known: &Known, draft: &Draft, sample: Option<&
         holds,
         operators: operators.map(|one| (one.name(), one.words(), one == operator)).collect(),
         widget: widget(info, operator, values),
-        value: if operator == Operator::OneOf { values.join("\n") } else { values.first().cloned().unwrap_or_default() },
+        value: if operator == Operator::OneOf {
+            values.join("\n")
+        } else {
+            values.first().cloned().unwrap_or_default()
+        },
         // What is still being written is not wrong yet.
-        trouble: trouble.filter(|_| !values.is_empty() || matches!(operator, Operator::Empty | Operator::Filled)),
+        trouble: trouble
+            .filter(|_| !values.is_empty() || matches!(operator, Operator::Empty | Operator::Filled)),
         group: None,
         samples: sample.into_iter().filter(|words| !words.is_empty()).collect(),
     }

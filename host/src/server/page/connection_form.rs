@@ -10,8 +10,8 @@ use super::form::Sent;
 use crate::connector::Connector;
 use crate::error::Failure;
 use crate::integration::{
-    ApsisSettings, Grant, Integration, IntegrationId, NewContacts, OnDelete, RealTime, SameAddress, SecretRef,
-    SyncSettings,
+    ApsisSettings, Grant, Integration, IntegrationId, NewContacts, OnDelete, RealTime, SameAddress,
+    SecretRef, SyncSettings,
 };
 use crate::secret::SecretName;
 
@@ -65,8 +65,13 @@ pub struct Setting {
 /// The connector's settings, those that have to be given first.
 pub fn settings(connector: &Connector, known: Option<&Integration>, sent: Option<&Sent>) -> Vec<Setting> {
     let schema = &connector.description().settings_schema;
-    let required: BTreeSet<&str> =
-        schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
+    let required: BTreeSet<&str> = schema
+        .get("required")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .collect();
     let properties = schema.get("properties").and_then(Json::as_object);
     let one = |(name, of): (&String, &Json)| {
         let is_secret = of.get("writeOnly") == Some(&Json::Bool(true));
@@ -133,7 +138,8 @@ fn value(sent: &Sent, name: &str, of: &Json) -> Result<Option<Json>, Failure> {
         Widget::Box => Json::Bool(sent.is_ticked(&key)),
         _ if text.is_empty() => return Ok(None),
         Widget::Number => {
-            let number = text.parse::<serde_json::Number>().map_err(|_| wrong("is no number: write digits"))?;
+            let number =
+                text.parse::<serde_json::Number>().map_err(|_| wrong("is no number: write digits"))?;
             Json::Number(number)
         }
         Widget::Lines => {

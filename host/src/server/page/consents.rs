@@ -114,7 +114,8 @@ fn row(integration: &Integration, sides: &Sides, row: &ConsentRow, all: &[Consen
     };
     let same_source = |one: &&ConsentRow| one.consent == row.consent && one.field == row.field;
     let other = CHANNELS.into_iter().find(|(channel, ..)| *channel != row.channel);
-    let other = other.filter(|(channel, ..)| !all.iter().filter(same_source).any(|one| one.channel == *channel));
+    let other =
+        other.filter(|(channel, ..)| !all.iter().filter(same_source).any(|one| one.channel == *channel));
     let trouble = is_written.then(|| sides.check_consent(integration, row).err()).flatten();
     // A name is shown by its discriminator, which is what the list offers.
     let topic = sides.apsis.as_ref().ok().and_then(|apsis| apsis.topic(&row.topic).ok());

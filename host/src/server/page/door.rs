@@ -38,7 +38,9 @@ const PROOF_HEADER: &str = "x-form-proof";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
     /// It is not from a page of this session.
-    #[error("this form is from an earlier login, or from another site: load the page again, and send it from there")]
+    #[error(
+        "this form is from an earlier login, or from another site: load the page again, and send it from there"
+    )]
     NotOurs,
     /// It is too large, or did not come in time.
     #[error("the form is too large, or did not come in time: send it again, with less in it")]
@@ -104,7 +106,8 @@ async fn with_form(request: Request, secret: &SessionSecret) -> Result<Request, 
     if !is_same_site(request.headers()) {
         return Err(FormError::NotOurs);
     }
-    let in_header = request.headers().get(PROOF_HEADER).and_then(|proof| proof.to_str().ok().map(str::to_owned));
+    let in_header =
+        request.headers().get(PROOF_HEADER).and_then(|proof| proof.to_str().ok().map(str::to_owned));
     let (mut parts, body) = request.into_parts();
     let sent = form(body, FORM_BYTES).await?;
     let in_header = in_header.is_some_and(|proof| secret.is_proof(&proof));
@@ -135,7 +138,8 @@ fn to_login(request: &Request) -> Response {
     let is_page = request.method().is_safe();
     let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let back = if is_page && !is_htmx(request.headers()) { back } else { "/integrations" };
-    let login = format!("/login?next={}", form_urlencoded::byte_serialize(back.as_bytes()).collect::<String>());
+    let login =
+        format!("/login?next={}", form_urlencoded::byte_serialize(back.as_bytes()).collect::<String>());
     if is_htmx(request.headers()) {
         return leave_for(&login);
     }

@@ -19,9 +19,7 @@ use crate::admin::{Admin, RulesChange};
 use crate::contact::{Contact, ContactId, FieldInfo, FieldType, Value};
 use crate::difference;
 use crate::error::Failure;
-use crate::integration::{
-    AttributeKind, FieldRow, Integration, IntegrationId, OnInvalid, OnTooLong, Show,
-};
+use crate::integration::{AttributeKind, FieldRow, Integration, IntegrationId, OnInvalid, OnTooLong, Show};
 use crate::store::StoreError;
 use crate::sync::Sides;
 
@@ -45,9 +43,11 @@ pub fn in_words(value: &Value) -> String {
         Value::Boolean(true) => t::YES.to_owned(),
         Value::Boolean(false) => t::NO.to_owned(),
         Value::Integer(number) => number.to_string(),
-        Value::Decimal(text) | Value::Text(text) | Value::Date(text) | Value::Timestamp(text) | Value::Json(text) => {
-            text.clone()
-        }
+        Value::Decimal(text)
+        | Value::Text(text)
+        | Value::Date(text)
+        | Value::Timestamp(text)
+        | Value::Json(text) => text.clone(),
         Value::Choice(choice) => choice.label.clone(),
         Value::Choices(choices) => {
             choices.iter().map(|choice| choice.label.as_str()).collect::<Vec<_>>().join(", ")
@@ -246,7 +246,9 @@ async fn editor(
         id_field: description.id_field.clone(),
         sample_email: value(&email_field).unwrap_or_default(),
         email_field,
-        sample: found.as_ref().map_or_else(|| sample.unwrap_or_default().to_owned(), |contact| contact.id.0.clone()),
+        sample: found
+            .as_ref()
+            .map_or_else(|| sample.unwrap_or_default().to_owned(), |contact| contact.id.0.clone()),
         at: open.frame.at(),
         may_edit: open.frame.may_edit(),
     })
@@ -324,7 +326,8 @@ pub async fn save(
 ) -> Answer {
     let open = open(&page, &who, &id, Tab::Fields, None).await?;
     let drafts = drafts(&sent);
-    let rows = drafts.iter().filter(|row| !row.field.is_empty() || !row.attribute.is_empty()).cloned().collect();
+    let rows =
+        drafts.iter().filter(|row| !row.field.is_empty() || !row.attribute.is_empty()).cloned().collect();
     let revision = revision(&sent).ok_or(StoreError::Changed { integration: id.clone(), revision: 0 })?;
     match admin.change_rules(&id, revision, RulesChange::Fields(rows)).await {
         Ok(_) => Ok(go_to(&format!("/integrations/{id}/fields?done=fields"))),

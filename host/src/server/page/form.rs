@@ -70,7 +70,14 @@ mod tests {
 
     #[test]
     fn rows_begin_with_their_first_field() {
-        let fields = [("proof", "x"), ("field", "a"), ("value", " 1 "), ("field", "b"), ("value", "2"), ("value", "3")];
+        let fields = [
+            ("proof", "x"),
+            ("field", "a"),
+            ("value", " 1 "),
+            ("field", "b"),
+            ("value", "2"),
+            ("value", "3"),
+        ];
         let sent = Sent::new(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
         let rows = sent.rows("field");
         assert_eq!(rows.len(), 2);

@@ -33,7 +33,8 @@ pub struct Next {
 
 /// A place on this host; anything else is the list.
 fn local(place: &str) -> &str {
-    let is_local = place.starts_with('/') && !place.starts_with("//") && !place.contains(['\\', '\r', '\n', '\t']);
+    let is_local =
+        place.starts_with('/') && !place.starts_with("//") && !place.contains(['\\', '\r', '\n', '\t']);
     if is_local { place } else { "/integrations" }
 }
 

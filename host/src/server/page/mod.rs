@@ -170,8 +170,9 @@ fn protections(is_private: bool) -> impl Iterator<Item = (HeaderName, HeaderValu
     let always = always
         .into_iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-    let private = is_private
-        .then(|| (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")));
+    let private = is_private.then(|| {
+        (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"))
+    });
     always.chain(private)
 }
 

@@ -92,8 +92,7 @@ struct Watch {
 impl Watch {
     async fn new(store: Arc<dyn Store>, run: &Run) -> Result<Self, StoreError> {
         let runs = store.runs(&run.integration, RUNS).await?;
-        let before =
-            runs.into_iter().find(|other| other.phase == Phase::Completed && other.kind == run.kind);
+        let before = runs.into_iter().find(|other| other.phase == Phase::Completed && other.kind == run.kind);
         Ok(Self { store, run: run.id, last_time: before.map(|run| run.counters.read), pace: None })
     }
 

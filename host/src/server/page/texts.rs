@@ -93,6 +93,7 @@ texts! {
     NOT_OFFERED = "This CRM's connector offers no overviews.";
     NO_OVERVIEWS = "The CRM has no overviews.";
     NOT_IN_CRM = "The CRM does not have it any more.";
+    NO_TAGS = "The section has no tags in APSIS One yet: make one there for each overview, and load this page again.";
     LAST_IMPORT = "Last import";
     NEXT_IMPORT = "Next import";
     TAG = "Tag in APSIS One";
@@ -238,7 +239,9 @@ pub fn done(word: &str) -> Option<&'static str> {
         "approved" => "Approved: it goes on.",
         "cancelling" => "It stops as soon as what is being sent has been answered.",
         "replayed" => "They are tried again.",
-        "added" => "The integration is enabled. Now say who is synced, map fields and consents, and start a full sync.",
+        "added" => {
+            "The integration is enabled. Now say who is synced, map fields and consents, and start a full sync."
+        }
         "settings" => "Saved.",
         "deleted" => "It is deleted as soon as its webhook is taken back. Its profiles stay in APSIS One.",
         "forgetting" => "The person is being forgotten. What was erased is said here when it is done.",
@@ -383,7 +386,9 @@ pub fn looked_at(matching: &u64, looked_at: &u64, all: &bool) -> String {
     if *all {
         format!("{matching} of {looked} known contacts match")
     } else {
-        format!("{matching} of the first {looked} known contacts match; there are more, which a dry run looks at")
+        format!(
+            "{matching} of the first {looked} known contacts match; there are more, which a dry run looks at"
+        )
     }
 }
 
@@ -399,6 +404,9 @@ mod tests {
     #[test]
     fn numbers_are_read_in_groups() {
         let of = |given: u64| number(given);
-        assert_eq!((of(7), of(1234), of(1_234_567)), ("7".into(), "1\u{a0}234".into(), "1\u{a0}234\u{a0}567".into()));
+        assert_eq!(
+            (of(7), of(1234), of(1_234_567)),
+            ("7".into(), "1\u{a0}234".into(), "1\u{a0}234\u{a0}567".into())
+        );
     }
 }

@@ -102,7 +102,8 @@ pub(super) fn session(sql: &dyn Sql, digest: &SessionDigest) -> Result<Option<Se
     let read = |mut row: Row| {
         let token = TokenId(row.take()?);
         let token_digest = row.take::<Vec<u8>>()?.try_into();
-        let token_digest = token_digest.map_err(|_| Fault::Content("a digest has another length".to_owned()))?;
+        let token_digest =
+            token_digest.map_err(|_| Fault::Content("a digest has another length".to_owned()))?;
         Ok(SessionRecord {
             digest: *digest,
             token,

@@ -223,7 +223,16 @@ pub(super) fn delete(sql: &dyn Sql, id: &IntegrationId) -> Result<(), Fault> {
         leftovers::add(sql, part, number)?;
     }
     for table in [
-        "runs", "webhooks", "lanes", "needs", "leases", "forgotten", "secrets", "overviews", "overview_imports", "alerts",
+        "runs",
+        "webhooks",
+        "lanes",
+        "needs",
+        "leases",
+        "forgotten",
+        "secrets",
+        "overviews",
+        "overview_imports",
+        "alerts",
     ] {
         sql.execute(&format!("DELETE FROM {table} WHERE integration = ?1"), &params![number])?;
     }

@@ -22,9 +22,9 @@ use crate::profile::TagId;
 use crate::store::Store;
 use crate::sync::failure::SyncError;
 use crate::sync::holding::Hold;
-use crate::sync::service::Service;
 use crate::sync::line::{Patience, connect};
 use crate::sync::patience::patiently;
+use crate::sync::service::Service;
 use crate::sync::writing::AT_ONCE;
 
 /// Members settled in one step, after which the lane has its turn.
