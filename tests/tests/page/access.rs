@@ -9,7 +9,7 @@ use sluice::server::api::AboutWhat;
 use sluice::server::{PageNeed, page_needs};
 use sluice_tests::rig::ACME;
 
-use crate::hostile::{Browser, host, token_of};
+use crate::visitor::{Browser, host, token_of};
 
 const ROLES: [Role; 3] = [Role::Viewer, Role::Editor, Role::Operator];
 

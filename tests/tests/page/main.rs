@@ -4,6 +4,11 @@
 
 mod access;
 mod browser;
-mod hostile;
+mod crowds;
+mod forms;
 mod looks;
 mod marketer;
+mod places;
+mod scripts;
+mod sessions;
+mod visitor;

@@ -9,7 +9,6 @@ use hyper::header::HeaderMap;
 use serde::Deserialize;
 
 use super::door::{self, FormError, Who, cookie, of_cookie};
-use super::form::Sent;
 use super::{Answer, Page, frame, go_to, texts as t};
 use crate::error::Failure;
 use crate::server::attempts::Peer;
