@@ -7,6 +7,7 @@
 
 mod address_change;
 mod behaviour;
+mod comparing;
 mod gaps;
 mod host;
 mod judging;

@@ -61,6 +61,12 @@ impl Form {
     }
 }
 
+/// The addresses that a connector asks for, while its settings are not written yet.
+fn asks_for(connector: &Connector) -> Vec<String> {
+    let settled = |origin: &String| origin.replace("{settings.", "‹").replace('}', "›");
+    connector.description().origins.iter().map(settled).collect()
+}
+
 async fn load(page: &Page, name: &str) -> Answer<Connector> {
     let service = page.callers.service();
     let component = service.store().component(name).await?;
@@ -90,7 +96,7 @@ pub async fn new(State(page): State<Arc<Page>>, who: Who, Path(name): Path<Strin
         integration: blank(&connector),
         settings: settings(&connector, None, None),
         origins: Vec::new(),
-        asks_for: connector.description().origins.clone(),
+        asks_for: asks_for(&connector),
         revision: None,
         failure: None,
         findings: Vec::new(),
@@ -162,7 +168,7 @@ pub async fn add(
         place: format!("/integrations/new/{name}"),
         settings: settings(&connector, None, Some(&sent)),
         origins: connector.wanted_origins(&integration.settings),
-        asks_for: connector.description().origins.clone(),
+        asks_for: asks_for(&connector),
         integration,
         revision: None,
         failure,
@@ -189,7 +195,7 @@ pub async fn show(
         place: format!("/integrations/{id}/settings"),
         settings: settings(&connector, Some(open.integration()), None),
         origins: open.integration().grant.origins.clone(),
-        asks_for: connector.description().origins.clone(),
+        asks_for: asks_for(&connector),
         revision: Some(open.standing.revision),
         failure: None,
         findings: Vec::new(),
@@ -229,7 +235,7 @@ pub async fn save(
         place: format!("/integrations/{id}/settings"),
         settings: settings(&connector, Some(open.integration()), Some(&sent)),
         origins: connector.wanted_origins(&integration.settings),
-        asks_for: connector.description().origins.clone(),
+        asks_for: asks_for(&connector),
         revision: Some(revision),
         failure,
         findings,

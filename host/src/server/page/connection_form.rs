@@ -62,6 +62,13 @@ pub struct Setting {
     pub is_set: bool,
 }
 
+impl Setting {
+    /// Whether it need not be thought of: left empty, it is made.
+    pub fn is_made_by_itself(&self) -> bool {
+        self.name.strip_prefix(SECRET) == Some(WEBHOOK_SECRET)
+    }
+}
+
 /// The connector's settings, those that have to be given first.
 pub fn settings(connector: &Connector, known: Option<&Integration>, sent: Option<&Sent>) -> Vec<Setting> {
     let schema = &connector.description().settings_schema;

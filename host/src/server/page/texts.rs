@@ -65,6 +65,7 @@ texts! {
     VERSION = "Version";
     MORE_SETTINGS = "More settings";
     SECRET_IS_SET = "It is set. Leave it empty to keep it.";
+    MADE_BY_ITSELF = "Leave it empty: one is made.";
     SECRET_ELSEWHERE = "It is in a variable or a file of the host; one that is written here is kept in the store instead.";
     GRANT = "The connector may reach these addresses";
     PRIVATE_NETWORK = "They may be inside this network (private and loopback addresses)";
