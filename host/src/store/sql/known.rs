@@ -52,7 +52,7 @@ fn unknown(sql: &dyn Sql, integration: i64) -> Result<Option<String>, Fault> {
         return Ok(Some("no full sync that reads the CRM has completed yet".to_owned()));
     };
     let Count(waiting) = sql.value(
-        "SELECT (SELECT count(*) FROM deliveries WHERE integration = ?1 AND decoded = 0 AND ended_at IS NULL)
+        "SELECT (SELECT count(*) FROM deliveries WHERE integration = ?1 AND due >= 0 AND decoded = 0 AND ended_at IS NULL)
              + (SELECT count(*) FROM waiting WHERE integration = ?1)",
         &params![integration],
     )?;

@@ -181,10 +181,12 @@ pub(super) fn status(sql: &dyn Sql, id: &IntegrationId) -> Result<LaneStatus, Fa
             &params![integration, Moment(sql.now()?)],
         )?
         .ok_or_else(|| Fault::Content("an integration without its lane".to_owned()))?;
-    let waits = "integration = ?1 AND decoded = 0 AND ended_at IS NULL";
+    // `due` is never negative. Named so, and `number` with a sign, it is looked for among those that wait; else through all
+    // deliveries that are kept.
+    let waits = "integration = ?1 AND due >= 0 AND decoded = 0 AND ended_at IS NULL";
     let oldest_of =
         |statement: String| -> Result<Option<DeliveryNumber>, Fault> { sql.value(&statement, &of_it) };
-    let undecoded = oldest_of(format!("SELECT min(number) FROM deliveries WHERE {waits}"))?;
+    let undecoded = oldest_of(format!("SELECT min(+number) FROM deliveries WHERE {waits}"))?;
     let waiting = oldest_of("SELECT min(since) FROM waiting WHERE integration = ?1".to_owned())?;
     let oldest = match undecoded.into_iter().chain(waiting).min() {
         None => None,
