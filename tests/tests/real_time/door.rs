@@ -55,7 +55,7 @@ async fn only_what_the_crm_sent_comes_in(on: On) {
         format!("{}x", url),
         url.replace("/pushy/", "/nobody/"),
         url.replace("/deliveries/", "/delivery/"),
-        format!("{}/", pushy.live.url()),
+        format!("{}/nothing", pushy.live.url()),
     ] {
         assert_eq!(pushy.send(&wrong, &[("x-id", "2")], said.clone()).await, 404, "{wrong}");
     }
