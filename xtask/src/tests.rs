@@ -18,7 +18,7 @@ use crate::steps::{cargo, root};
 const AT_ONCE: usize = 2;
 
 /// Those that take longest, which are begun first.
-const LONGEST: [&str; 6] = ["real_time", "full_sync", "page", "api", "consents", "store"];
+const LONGEST: [&str; 6] = ["real_time", "full_sync", "api", "overviews", "page", "consents"];
 
 /// A test's program, and where cargo would run it.
 struct Program {
