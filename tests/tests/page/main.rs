@@ -9,6 +9,7 @@ mod forms;
 mod looks;
 mod marketer;
 mod places;
+mod private;
 mod scripts;
 mod sessions;
 mod visitor;

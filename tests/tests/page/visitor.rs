@@ -4,6 +4,7 @@
 use hyper::HeaderMap;
 use hyper::Method;
 use hyper::StatusCode;
+use reqwest::Certificate;
 use sluice_sandbox::ApsisSwitches;
 use sluice_sandbox::SandboxConfig;
 use sluice_tests::live::Live;
@@ -20,9 +21,18 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A host with one integration and a few people.
 pub async fn host() -> Live {
+    Live::start(On::Sqlite, few(), |text| text).await
+}
+
+/// The same before it serves.
+pub async fn still() -> Live {
+    Live::still(None, few(), |text| text).await
+}
+
+fn few() -> SandboxConfig {
     // Checks ask for a token each, and many of them are made here.
     let apsis = ApsisSwitches { tokens_per_minute: 1_000, ..ApsisSwitches::default() };
-    Live::start(On::Sqlite, SandboxConfig { apsis, ..made_up(40) }, |text| text).await
+    SandboxConfig { apsis, ..made_up(40) }
 }
 
 /// A token made by the command line.
@@ -101,13 +111,22 @@ pub fn form(fields: &[(&str, &str)]) -> String {
 impl Browser {
     /// One in which nobody is logged in.
     pub fn nobody(live: &Live) -> Self {
+        Self::at(&live.url(), None)
+    }
+
+    /// One before a host at this address, whose certificate it trusts.
+    pub fn at(place: &str, trusted: Option<Certificate>) -> Self {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
-            .timeout(PATIENCE)
-            .build()
-            .unwrap();
-        Self { place: live.url(), client, cookie: None, proof: String::new() }
+            .timeout(PATIENCE);
+        let client = trusted.into_iter().fold(client, reqwest::ClientBuilder::add_root_certificate);
+        Self { place: place.to_owned(), client: client.build().unwrap(), cookie: None, proof: String::new() }
+    }
+
+    /// Where the host is.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// One in which whoever has this token is logged in.

@@ -51,6 +51,22 @@ pub enum AboutWhat {
     Host,
 }
 
+impl AboutWhat {
+    /// The same, with the integration that the address names. Without one it is about the host: the least is let in.
+    pub fn on(self, integration: Option<&IntegrationId>) -> On<'_> {
+        match (self, integration) {
+            (Self::Integration, Some(id)) => On::One(id),
+            (Self::Seen, _) => On::Seen,
+            (Self::Host, _) | (Self::Integration, None) => On::Host,
+        }
+    }
+}
+
+/// The integration that an address names.
+pub fn integration_of(parts: &RawPathParams) -> Option<IntegrationId> {
+    parts.iter().find(|(name, _)| *name == "integration").map(|(_, id)| IntegrationId(id.to_owned()))
+}
+
 /// What each call needs, by method and path.
 pub type Needs = HashMap<(Method, String), CallNeed>;
 
@@ -113,14 +129,8 @@ pub async fn let_in(
         Ok(caller) => caller,
         Err(refused) => return refused.into_response(),
     };
-    let integration = parts.iter().find(|(name, _)| *name == "integration");
-    let integration = integration.map(|(_, id)| IntegrationId(id.to_owned()));
-    let on = match (need.about, &integration) {
-        (AboutWhat::Integration, Some(id)) => On::One(id),
-        (AboutWhat::Seen, _) => On::Seen,
-        (AboutWhat::Host, _) | (AboutWhat::Integration, None) => On::Host,
-    };
-    let needed = Need { role: need.role, on };
+    let integration = integration_of(&parts);
+    let needed = Need { role: need.role, on: need.about.on(integration.as_ref()) };
     if !caller.may(needed) {
         return Refused::from(AccessError::of(&caller, needed)).into_response();
     }

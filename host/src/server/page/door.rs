@@ -15,12 +15,10 @@ use url::form_urlencoded;
 use super::form::Sent;
 use super::needs::need_of;
 use super::{Page, Refused, UNKEPT, is_htmx, leave_for, protections};
-use crate::access::{AccessError, Need, On};
+use crate::access::{AccessError, Need};
 use crate::admin::Admin;
 use crate::error::ErrorCode;
-use crate::integration::IntegrationId;
-use crate::server::api::AboutWhat;
-use crate::server::api::guard::to_the_end;
+use crate::server::api::guard::{integration_of, to_the_end};
 use crate::server::api::problem::RequestError;
 use crate::server::callers::Visitor;
 use crate::session::{LONGEST, SessionSecret};
@@ -67,7 +65,7 @@ pub async fn let_in(
     let Some(need) = need_of(request.method(), path.as_str()) else {
         return Refused::from(RequestError::NoMethod).into_response();
     };
-    let visitor = match of_cookie(request.headers()) {
+    let visitor = match of_cookie(&page, request.headers()) {
         Some(secret) => page.callers.visitor(&secret).await,
         None => Ok(None),
     };
@@ -76,14 +74,8 @@ pub async fn let_in(
         Ok(None) => return to_login(&request),
         Err(refused) => return Refused::from(refused).into_response(),
     };
-    let integration = parts.iter().find(|(name, _)| *name == "integration");
-    let integration = integration.map(|(_, id)| IntegrationId(id.to_owned()));
-    let on = match (need.about, &integration) {
-        (AboutWhat::Integration, Some(id)) => On::One(id),
-        (AboutWhat::Seen, _) => On::Seen,
-        (AboutWhat::Host, _) | (AboutWhat::Integration, None) => On::Host,
-    };
-    let needed = Need { role: need.role, on };
+    let integration = integration_of(&parts);
+    let needed = Need { role: need.role, on: need.about.on(integration.as_ref()) };
     if !visitor.caller.may(needed) {
         return Refused::from(AccessError::of(&visitor.caller, needed)).into_response();
     }
@@ -147,14 +139,15 @@ fn to_login(request: &Request) -> Response {
 }
 
 /// The session of a cookie. Two of them are none: somebody may have planted one.
-pub fn of_cookie(headers: &HeaderMap) -> Option<SessionSecret> {
+pub fn of_cookie(page: &Page, headers: &HeaderMap) -> Option<SessionSecret> {
+    let ours = cookie_name(page);
     let mut found = headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE_NAME || *name == PRIVATE_NAME);
+        .filter(|(name, _)| *name == ours);
     match (found.next(), found.next()) {
         (Some((_, secret)), None) => SessionSecret::parse(secret),
         _ => None,
@@ -165,9 +158,14 @@ const COOKIE_NAME: &str = "sluice-session";
 /// Browsers take a cookie of this name only over TLS, for this host alone.
 const PRIVATE_NAME: &str = "__Host-sluice-session";
 
+/// Over TLS only the name that nobody can plant without TLS: not from a page of another name, nor on the way.
+fn cookie_name(page: &Page) -> &'static str {
+    if page.is_private { PRIVATE_NAME } else { COOKIE_NAME }
+}
+
 /// A session's cookie; none takes it back.
 pub fn cookie(page: &Page, secret: Option<&SessionSecret>) -> (hyper::header::HeaderName, HeaderValue) {
-    let (name, secure) = if page.is_private { (PRIVATE_NAME, "; Secure") } else { (COOKIE_NAME, "") };
+    let (name, secure) = (cookie_name(page), if page.is_private { "; Secure" } else { "" });
     let (value, age) = match secret {
         Some(secret) => (secret.reveal(), LONGEST.as_secs()),
         None => (String::new(), 0),

@@ -13,6 +13,7 @@ use super::{Answer, Page, texts as t};
 use crate::admin::Admin;
 use crate::integration::Integration;
 use crate::lane::{Health, LaneStatus};
+use crate::overview::Overview;
 use crate::run::{Run, RunKind};
 
 /// The newest runs among which the last full sync is looked for.
@@ -30,6 +31,8 @@ struct Card {
     integration: Integration,
     status: LaneStatus,
     last: Option<Run>,
+    /// Overviews whose last import failed, with why.
+    failed_imports: Vec<(Overview, String)>,
 }
 
 impl Card {
@@ -74,7 +77,13 @@ pub async fn list(
         let status = store.lane_status(&integration.id).await?;
         let runs = store.runs(&integration.id, RUNS).await?;
         let last = runs.into_iter().find(|run| run.kind == RunKind::FullSync);
-        cards.push(Card { integration, status, last });
+        let overviews = store.overviews(&integration.id).await?;
+        let failed_imports = overviews.into_iter().filter_map(|(overview, import)| {
+            let failure = import?.failure?;
+            Some((overview, failure.message))
+        });
+        let failed_imports = failed_imports.collect();
+        cards.push(Card { integration, status, last, failed_imports });
     }
     Ok(html(&List { frame: Frame::new(&who, done.as_deref()), cards }))
 }

@@ -43,7 +43,7 @@ pub async fn show(
     Query(Next { next }): Query<Next>,
     headers: HeaderMap,
 ) -> Answer {
-    if let Some(secret) = of_cookie(&headers)
+    if let Some(secret) = of_cookie(&page, &headers)
         && page.callers.visitor(&secret).await?.is_some()
     {
         return Ok(go_to(local(&next)));
@@ -62,7 +62,7 @@ pub async fn log_in(State(page): State<Arc<Page>>, request: Request) -> Answer {
     let peer = parts.extensions.get::<Peer>().copied();
     match page.callers.log_in(sent.exact("token"), peer).await {
         Ok(visitor) => {
-            if let Some(before) = of_cookie(&parts.headers) {
+            if let Some(before) = of_cookie(&page, &parts.headers) {
                 page.callers.log_out(&before).await?;
             }
             Ok(([cookie(&page, Some(&visitor.secret))], go_to(next)).into_response())

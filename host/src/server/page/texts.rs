@@ -116,6 +116,7 @@ texts! {
     SYNC_NOT_NEEDED = "No full sync is needed";
     DEAD_LETTERS = "Given up";
     ATTENTION = "Needs attention";
+    OVERVIEW_NOT_IMPORTED = "Not imported:";
 
     ADD_RULE = "Add New Rule";
     CRM_FIELD = "CRM field";
