@@ -27,6 +27,7 @@ pub mod hosting;
 pub mod integration;
 pub mod journal;
 pub mod keys;
+pub mod kit;
 pub mod lane;
 pub mod metrics;
 mod moment;

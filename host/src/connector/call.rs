@@ -78,7 +78,11 @@ impl Call {
             };
             let ended = tokio::time::timeout(wall, all).await;
             self.store.data().words.finish();
-            tracing::trace!(memory = self.store.data().memory(), "call ended");
+            let memory = self.store.data().memory();
+            tracing::trace!(memory, "call ended");
+            if let Some(stand_in) = self.store.data().stand_in() {
+                stand_in.ended(name, memory, began.elapsed());
+            }
             match ended {
                 Err(_) => Err(self.limit(Limit::WallMs)),
                 Ok(Err(error)) => Err(self.stopped(&error, instantiated)),

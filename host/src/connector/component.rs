@@ -9,10 +9,13 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
 use super::bindings::exported::{connector, contacts, deliveries, overviews, related};
+use super::call::{self, Call};
+use super::convert;
 use super::environment::Shared;
-use super::error::LoadError;
+use super::error::{CallError, LoadError};
+use super::limits::Limits;
 use super::pace::RateLimit;
-use super::state::CallState;
+use super::state::{CallState, Purpose};
 
 /// The package of the contract that this host speaks.
 pub const PACKAGE: &str = "sluice:crm-connector";
@@ -65,12 +68,24 @@ pub(super) struct Loaded {
     pub(super) description: Description,
     pub(super) bound: Bound,
     pub(super) shared: Arc<Shared>,
+    /// Those of `describe`.
+    pub(super) limits: Arc<Limits>,
 }
 
 impl Connector {
     /// What it says about itself.
     pub fn description(&self) -> &Description {
         &self.0.description
+    }
+
+    /// Asks it to describe itself once more, as if it had been loaded anew.
+    ///
+    /// # Errors
+    /// It does not come to an answer, or to one that cannot be taken.
+    pub async fn describe_again(&self) -> Result<Description, CallError> {
+        let Loaded { bound, limits, .. } = &*self.0;
+        let told = Call::new("describe", bound, Purpose::Describe, limits).describe().await?;
+        convert::description(told).map_err(|misfit| call::misfit("describe", limits, misfit))
     }
 
     /// What it offers beyond reading contacts.

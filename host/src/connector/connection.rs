@@ -16,6 +16,7 @@ use super::environment::Environment;
 use super::error::{CallError, OpenError};
 use super::limits::{Limit, Limits};
 use super::opening;
+use super::stand_in::StandIn;
 use super::state::Purpose;
 use crate::change::{Change, Delivery};
 use crate::contact::{ConsentInfo, Contact, ContactId, Cursor, FieldInfo, Page};
@@ -95,6 +96,20 @@ impl Connection {
     pub fn open(connector: &Connector, settings: ConnectionSettings) -> Result<Self, OpenError> {
         let environment = Arc::new(opening::environment(connector, settings)?);
         Ok(Self { connector: connector.clone(), environment })
+    }
+
+    /// Opens a connection to try the connector: this stands between it and its CRM.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn try_out(
+        connector: &Connector,
+        settings: ConnectionSettings,
+        stand_in: Arc<dyn StandIn>,
+    ) -> Result<Self, OpenError> {
+        let environment =
+            Environment { stand_in: Some(stand_in), ..opening::environment(connector, settings)? };
+        Ok(Self { connector: connector.clone(), environment: Arc::new(environment) })
     }
 
     /// Checks what was written as `open` does, but of the secrets only their names: for where they cannot

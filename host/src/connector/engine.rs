@@ -149,7 +149,9 @@ impl Engine {
             "connector loaded"
         );
         let shared = Arc::clone(&self.0.shared);
-        let connector = Connector(Arc::new(Loaded { digest: digest.clone(), description, bound, shared }));
+        let limits = Arc::clone(&self.0.limits);
+        let loaded = Loaded { digest: digest.clone(), description, bound, shared, limits };
+        let connector = Connector(Arc::new(loaded));
         self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, connector.clone());
         Ok(connector)
     }

@@ -13,6 +13,7 @@ use super::outbound::Clients;
 use super::pace::{Pace, RateLimit};
 use super::redact::{Hidden, Redactor};
 use super::session::{Session, Sessions};
+use super::stand_in::StandIn;
 use crate::integration::IntegrationId;
 use crate::reach::Network;
 
@@ -36,6 +37,8 @@ pub(super) struct Environment {
     pub(super) rate_limit: Option<RateLimit>,
     pub(super) session: Arc<Session>,
     pub(super) shared: Arc<Shared>,
+    /// Who stands between the connector and its CRM; none but when a connector is tried.
+    pub(super) stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// A secret that is being replaced is kept under its name with this behind it, until no delivery

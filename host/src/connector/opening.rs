@@ -42,6 +42,7 @@ pub(super) fn environment(
         rate_limit: description.rate_limit,
         session,
         shared: Arc::clone(&connector.0.shared),
+        stand_in: None,
     })
 }
 

@@ -19,6 +19,7 @@ use super::egress::{CheckedResolver, NoAddress, NoPermittedAddress, Origin};
 use super::environment::Environment;
 use super::limits::Limit;
 use super::pace::Payer;
+use super::stand_in::{Answered, Asked};
 use super::stop::Stop;
 use crate::metrics;
 use crate::reach::Network;
@@ -166,7 +167,17 @@ async fn exchange(environment: &Environment, used: &mut Used, request: Request) 
         Url::parse(&request.url).map_err(|_| Failed::new(ErrorKind::Other, "the address cannot be read"))?;
     let origin = permitted_origin(environment, &url)?;
     let payer = payer(environment, &origin, &request.credentials);
+    let asked = environment.stand_in.as_ref().map(|stand_in| (stand_in, Asked::of(&request)));
     let mut outgoing = prepare(environment, url, request)?;
+    if let Some(answer) = asked.as_ref().and_then(|(stand_in, asked)| stand_in.answer(asked)) {
+        let answered = answer.map_err(Failed::from)?;
+        let largest = environment.limits.get(Limit::ResponseBytes);
+        return if answered.body.len() as u64 > largest {
+            Err(too_large(largest).into())
+        } else {
+            Ok(answered.into())
+        };
+    }
     for followed in 0..=environment.limits.get(Limit::Redirects) {
         if followed > 0 {
             used.count(environment)?;
@@ -175,7 +186,13 @@ async fn exchange(environment: &Environment, used: &mut Used, request: Request) 
             environment.shared.pace.wait(limit, &payer).await;
         }
         let response = within_time(environment, send(environment, used, &origin, &outgoing)).await?;
-        let Some(next) = redirect(&response, &outgoing)? else { return Ok(answer(response)) };
+        let Some(next) = redirect(&response, &outgoing)? else {
+            let response = answer(response);
+            return Ok(match &asked {
+                Some((stand_in, asked)) => stand_in.answered(asked, Answered::from(response)).into(),
+                None => response,
+            });
+        };
         let next_origin = Origin::of(&next).ok();
         if next_origin.as_ref() != Some(&origin) {
             let target =
@@ -324,15 +341,8 @@ async fn send(
     let status = response.status();
     let headers = response.headers().clone();
     let largest = environment.limits.get(Limit::ResponseBytes);
-    let too_large = || {
-        Failed::limit(
-            ErrorKind::TooLarge,
-            Limit::ResponseBytes,
-            format!("the answer is larger than {largest} bytes"),
-        )
-    };
     if response.content_length().is_some_and(|length| length > largest) {
-        return Err(too_large().into());
+        return Err(too_large(largest).into());
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(origin, &error))? {
@@ -341,7 +351,7 @@ async fn send(
             return Err(Stop::Limit(Limit::ResponsesBytes).into());
         }
         if body.len() as u64 + chunk.len() as u64 > largest {
-            return Err(too_large().into());
+            return Err(too_large(largest).into());
         }
         body.extend_from_slice(&chunk);
     }
@@ -354,6 +364,11 @@ async fn send(
         "request"
     );
     Ok(Received { status, headers, body })
+}
+
+fn too_large(largest: u64) -> Failed {
+    let message = format!("the answer is larger than {largest} bytes");
+    Failed::limit(ErrorKind::TooLarge, Limit::ResponseBytes, message)
 }
 
 /// What became of a request without an answer, in words without its address, which may hold personal

@@ -18,6 +18,7 @@ use super::environment::Environment;
 use super::limits::{Limit, Limits};
 use super::outbound::{self, Used};
 use super::redact::Redactor;
+use super::stand_in::StandIn;
 use super::stop::Stop;
 use super::words::{Output, Stream, Words};
 
@@ -64,11 +65,11 @@ pub(super) struct CallState {
 
 impl CallState {
     pub(super) fn new(purpose: Purpose, limits: Arc<Limits>) -> Self {
-        let redactor = match &purpose {
-            Purpose::Describe => Redactor::default(),
-            Purpose::Call(environment) => environment.redactor(),
+        let (redactor, stand_in) = match &purpose {
+            Purpose::Describe => (Redactor::default(), None),
+            Purpose::Call(environment) => (environment.redactor(), environment.stand_in.clone()),
         };
-        let words = Words::new(Arc::new(redactor), Arc::clone(&limits));
+        let words = Words::new(Arc::new(redactor), Arc::clone(&limits), stand_in);
         let wasi = WasiCtxBuilder::new()
             .stdout(Output { words: words.clone(), stream: Stream::Stdout })
             .stderr(Output { words: words.clone(), stream: Stream::Stderr })
@@ -96,6 +97,14 @@ impl CallState {
     /// The most memory it had, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.memory
+    }
+
+    /// Who stands between the connector and its CRM.
+    pub(super) fn stand_in(&self) -> Option<&Arc<dyn StandIn>> {
+        match &self.purpose {
+            Purpose::Describe => None,
+            Purpose::Call(environment) => environment.stand_in.as_ref(),
+        }
     }
 
     fn environment(&self, import: &'static str) -> Result<&Arc<Environment>, Stop> {

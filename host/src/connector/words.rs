@@ -14,6 +14,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::limits::{Limit, Limits};
 use super::redact::Redactor;
+use super::stand_in::StandIn;
 use super::stop::Stop;
 
 /// Where the connector writes.
@@ -51,10 +52,16 @@ pub(super) struct Words {
     redactor: Arc<Redactor>,
     limits: Arc<Limits>,
     written: Arc<Mutex<Written>>,
+    /// Who is told each line, too.
+    stand_in: Option<Arc<dyn StandIn>>,
 }
 
 impl Words {
-    pub(super) fn new(redactor: Arc<Redactor>, limits: Arc<Limits>) -> Self {
+    pub(super) fn new(
+        redactor: Arc<Redactor>,
+        limits: Arc<Limits>,
+        stand_in: Option<Arc<dyn StandIn>>,
+    ) -> Self {
         let written = Written {
             lines: 0,
             bytes: 0,
@@ -62,7 +69,7 @@ impl Words {
             stderr: Vec::new(),
             last: std::collections::VecDeque::new(),
         };
-        Self { redactor, limits, written: Arc::new(Mutex::new(written)) }
+        Self { redactor, limits, written: Arc::new(Mutex::new(written)), stand_in }
     }
 
     pub(super) fn redactor(&self) -> &Redactor {
@@ -132,6 +139,9 @@ impl Words {
         let longest = self.limits.size(Limit::LogLineBytes);
         let text = self.redactor.clean(&String::from_utf8_lossy(line), longest);
         emit(stream, level, &text);
+        if let Some(stand_in) = &self.stand_in {
+            stand_in.wrote(&text);
+        }
         if stream == Stream::Stderr {
             if written.last.len() == KEPT_LINES {
                 written.last.pop_front();

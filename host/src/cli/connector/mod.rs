@@ -1,6 +1,9 @@
 //! `sluice connector`: the components that speak to a CRM.
 
-use std::path::PathBuf;
+mod beginning;
+mod trying;
+
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -15,15 +18,37 @@ pub enum Command {
         /// The component: a .wasm file.
         file: PathBuf,
     },
+    /// Begin a connector for another CRM: a crate that builds, passes its tests and keeps the rules at once.
+    New(beginning::Args),
+    /// Run a component against recordings of a CRM: no network, no APSIS One.
+    Test(trying::TestArgs),
+    /// Try the rules that every connector has to keep.
+    Check(trying::CheckArgs),
+    /// Record what a component asks a CRM, without people and secrets.
+    Record(trying::RecordArgs),
 }
 
 /// Runs the command.
 pub async fn run(context: &Context, command: Command) -> Result<End> {
-    let Command::Inspect { file } = command;
-    let component = std::fs::read(&file).map_err(|error| Failure {
+    match command {
+        Command::Inspect { file } => inspect(context, &file).await,
+        Command::New(args) => beginning::run(context, args),
+        Command::Test(args) => trying::test(context, args).await,
+        Command::Check(args) => trying::check_one(context, args).await,
+        Command::Record(args) => trying::record_all(context, args).await,
+    }
+}
+
+/// The bytes of a component.
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| Failure {
         code: "component-unreadable".to_owned(),
         message: format!("{}: {error}; give the path of a connector's .wasm file", file.display()),
-    })?;
+    })
+}
+
+async fn inspect(context: &Context, file: &Path) -> Result<End> {
+    let component = read(file)?;
     let opened = Opened::new(context).await?;
     let connector = opened.service()?.engine().load(&component).await.or_fail()?;
     let description = connector.description();
