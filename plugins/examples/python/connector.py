@@ -1,8 +1,8 @@
 """The component: the world `reader` of the contract, for people in CSV files that a web server hands out.
 
-The thin shell around `csv_people`: it makes the host's requests and turns words of the package into words of the contract.
-Everything is imported at the top: the component is made of a Python that has run this far, and later there is no file to
-import from.
+The thin shell around `csv_people`: it makes the host's requests and turns words of the package into words of the
+contract. Everything is imported at the top: the component is made of a Python that has run this far, and later there is
+no file to import from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,19 @@ from csv_people.faults import Fault, Kind
 from csv_people.layout import Part
 from csv_people.people import Person
 from csv_people.server import Answer, Server, Silence
-from csv_people.values import Choice, FieldType, Null, Value
+from csv_people.values import (
+    Boolean,
+    Choice,
+    Chosen,
+    Date,
+    Decimal,
+    Integer,
+    Null,
+    Several,
+    Text,
+    Timestamp,
+    Value,
+)
 
 
 T = TypeVar("T")
@@ -135,26 +147,26 @@ def _contact(person: Person) -> types.Contact:
     )
 
 
-def _value(value: Value | Null) -> types.Value:
+def _value(value: Value) -> types.Value:
     match value:
         case Null():
             return types.Value_Null()
-        case Value(FieldType.CHOICE, Choice() as chosen):
-            return types.Value_Choice(_choice(chosen))
-        case Value(FieldType.CHOICES, held):
-            return types.Value_Choices([_choice(one) for one in held])
-        case Value(type, held):
-            return _PLAIN[type](held)
-
-
-_PLAIN = {
-    FieldType.BOOLEAN: types.Value_Boolean,
-    FieldType.INTEGER: types.Value_Integer,
-    FieldType.DECIMAL: types.Value_Decimal,
-    FieldType.TEXT: types.Value_Text,
-    FieldType.DATE: types.Value_Date,
-    FieldType.TIMESTAMP: types.Value_Timestamp,
-}
+        case Boolean(held):
+            return types.Value_Boolean(held)
+        case Integer(number):
+            return types.Value_Integer(number)
+        case Decimal(text):
+            return types.Value_Decimal(text)
+        case Text(text):
+            return types.Value_Text(text)
+        case Date(day):
+            return types.Value_Date(day)
+        case Timestamp(at):
+            return types.Value_Timestamp(moment.write(at))
+        case Chosen(choice):
+            return types.Value_Choice(_choice(choice))
+        case Several(choices):
+            return types.Value_Choices([_choice(one) for one in choices])
 
 
 def _choice(choice: Choice) -> types.Choice:

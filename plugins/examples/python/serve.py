@@ -1,8 +1,8 @@
 """Serves a made-up CRM in CSV files, to try the connector on.
 
-Speaks the protocol of trial CRMs: once it is ready it prints one line of JSON that says how to reach it, and it ends with its
-standard input. The files are on one port; on another one, which no connector is granted, people are added, changed and
-deleted.
+Speaks the protocol of trial CRMs: once it is ready it prints one line of JSON that says how to reach it, and it ends
+with its standard input. The files are on one port; on another one, which no connector is granted, people are added,
+changed and deleted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import secrets
 import sys
 import threading
+from collections.abc import Callable
 from hmac import compare_digest
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -109,7 +110,7 @@ class Control(Handler):
         self.skip_body()
         return self._done(self.server.world.delete)
 
-    def _done(self, act) -> None:
+    def _done(self, act: Callable[[str], bool]) -> None:
         id = self.path.removeprefix("/people/")
         there = id != self.path and act(id)
         return self.reply(HTTPStatus.NO_CONTENT if there else HTTPStatus.NOT_FOUND)

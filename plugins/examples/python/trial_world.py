@@ -1,7 +1,8 @@
-"""A made-up CRM in CSV files, to try the connector on: some people with odd values, who can be added, changed and deleted.
+"""A made-up CRM in CSV files, to try the connector on: some people with odd values, who can be added, changed and
+deleted.
 
-Promises: the same seed gives the same people; each file is of one moment, however many ask at once; an id is never given
-twice. Everybody is invented: addresses and numbers are of ranges that are given to nobody.
+Promises: the same seed gives the same people; each file is of one moment, however many ask at once; an id is never
+given twice. Everybody is invented: addresses and numbers are of ranges that are given to nobody.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _ODD: list[dict[str, str]] = [
     {"note": "  kept as it is  ", "interests": ""},
     {"consent:newsletter": "", "consent:offers": "", "consent:reminders": ""},
     {"first_name": "Renée 🌲", "country": "", "turnover": "-0.10"},
-    {"visits": "9223372036854775808", "turnover": "123456789012345678.90"},
+    {"visits": "9223372036854775808", "turnover": "1234567890.12"},
 ]
 
 

@@ -1,7 +1,7 @@
 """Why a call has no answer, and what an HTTP status means for it.
 
-Promises: each fault has the kind that tells the host what to do next, and a sentence that holds no personal data: files,
-lines and columns are named, what is in them never.
+Promises: each fault has the kind that tells the host what to do next, and a sentence that holds no personal data:
+files, lines and columns are named, what is in them never.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def of_status(status: int, headers: Sequence[tuple[str, str]], file: str, now: d
 def _meaning(status: int) -> tuple[Kind, str]:
     match status:
         case 401:
-            return Kind.UNAUTHORIZED, "it wants a valid key. Set `access` to `api-key`, and give it as the secret `api-key`."
+            return (
+                Kind.UNAUTHORIZED,
+                "it wants a valid key. Set `access` to `api-key`, and give it as the secret `api-key`.",
+            )
         case 403:
             return Kind.UNAUTHORIZED, "the key has no right to it. Give it that right on the server."
         case 404 | 405 | 410:

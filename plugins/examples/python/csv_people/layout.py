@@ -1,7 +1,7 @@
 """How the files lie: which fields and consent types there are, and which file has which people.
 
-Three small files say so: `fields.csv`, `consents.csv` and `parts.csv`. Each part has the people of a range of ids, from its
-first id to the one before the next part's, so a person never moves from part to part.
+Three small files say so: `fields.csv`, `consents.csv` and `parts.csv`. Each part has the people of a range of ids, from
+its first id to the one before the next part's, so a person never moves from part to part.
 """
 
 from __future__ import annotations
@@ -127,6 +127,9 @@ def parts(body: bytes) -> tuple[Part, ...]:
         if first is None or any(first == other for other, _ in starts):
             raise malformed(PARTS, row.line, "has a first id that is no id, or there twice")
         starts.append((first, row.cells["file"]))
-    starts.sort()
-    lasts: list[int | None] = [first - 1 for first, _ in starts[1:]]
-    return tuple(Part(file, first, last) for (first, file), last in zip(starts, [*lasts, None]))
+    parts: list[Part] = []
+    for first, file in sorted(starts, reverse=True):
+        # From the last one backwards, each ends where the one after it begins.
+        last = parts[-1].first - 1 if parts else None
+        parts.append(Part(file, first, last))
+    return tuple(reversed(parts))

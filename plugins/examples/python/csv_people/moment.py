@@ -30,12 +30,12 @@ def write(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
-def day(text: str) -> str | None:
-    """The day, if it is one."""
-    trimmed = text.strip()
-    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", trimmed):
-        return None
+def is_day(text: str) -> bool:
+    """Whether a text is a day, as `2026-05-17`."""
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        return False
     try:
-        return date.fromisoformat(trimmed).isoformat()
+        date.fromisoformat(text)
     except ValueError:
-        return None
+        return False
+    return True

@@ -1,7 +1,7 @@
 """A part's rows as people.
 
-Promises: a part that lacks a column is refused, since without a consent type's column it would look as if all had withdrawn
-it. An answer that is neither yes nor no counts as none, and the user is told whose it is by id.
+Promises: a part that lacks a column is refused, since without a consent type's column it would look as if all had
+withdrawn it. An answer that is neither yes nor no counts as none, and the user is told whose it is by id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from csv_people import moment, table, values
 from csv_people.faults import malformed
 from csv_people.layout import ID, MODIFIED_AT, ConsentType, Field, Part, id_of
-from csv_people.values import Null, Value
+from csv_people.values import Value
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Person:
 
     id: int
     modified_at: datetime | None
-    fields: tuple[tuple[str, Value | Null], ...]
+    fields: tuple[tuple[str, Value], ...]
     consents: tuple[tuple[str, bool], ...]
     unreadable: tuple[str, ...]
     """Consent types whose answer is neither yes nor no."""

@@ -1,7 +1,7 @@
 """Reading page by page.
 
-The cursor is the last id that was read, and nothing else. Parts have fixed ranges of ids and pages go up the ids, so whoever
-is added or deleted meanwhile makes nobody be left out or come twice.
+The cursor is the last id that was read, and nothing else. Parts have fixed ranges of ids and pages go up the ids, so
+whoever is added or deleted meanwhile makes nobody be left out or come twice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CSV text as rows, each of which knows its line.
 
-RFC 4180 with a heading, in UTF-8. A file that is not that is refused as a whole: a row whose cells have slipped would give
-people the consents of others.
+RFC 4180 with a heading, in UTF-8. A file that is not that is refused as a whole: a row whose cells have slipped would
+give people the consents of others.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read(file: str, body: bytes) -> Table:
     for line, cells in lines:
         if len(cells) != len(columns):
             raise malformed(file, line, f"has {len(cells)} cells, and the heading has {len(columns)}")
-        rows.append(Row(line, dict(zip(columns, cells))))
+        rows.append(Row(line, dict(zip(columns, cells, strict=True))))
     return Table(file, columns, tuple(rows))
 
 

@@ -7,7 +7,7 @@ from csv_people import layout, people, table
 from csv_people.faults import Fault, Kind
 from csv_people.layout import ConsentType, Field, Part
 from csv_people.people import Model
-from csv_people.values import Choice, FieldType, Null, Value
+from csv_people.values import Boolean, Choice, FieldType, Integer, Null, Text, Timestamp
 
 MODEL = Model(
     (*layout.OWN_FIELDS, Field("email", "E-mail", FieldType.TEXT), Field("member", "Member", FieldType.BOOLEAN)),
@@ -100,10 +100,10 @@ class People(unittest.TestCase):
         self.assertEqual(
             dict(person.fields),
             {
-                "id": Value(FieldType.INTEGER, 7),
-                "modified_at": Value(FieldType.TIMESTAMP, "2026-05-17T09:00:00Z"),
-                "email": Value(FieldType.TEXT, "a@people.example"),
-                "member": Value(FieldType.BOOLEAN, True),
+                "id": Integer(7),
+                "modified_at": Timestamp(datetime(2026, 5, 17, 9, tzinfo=UTC)),
+                "email": Text("a@people.example"),
+                "member": Boolean(True),
             },
         )
         self.assertEqual((person.consents, person.unreadable), ((("news", True), ("offers", False)), ()))

@@ -17,8 +17,8 @@ def person(id: int, modified_at: datetime | None = NOON) -> Person:
 
 
 def parts(firsts: list[int]) -> list[Part]:
-    lasts = [first - 1 for first in firsts[1:]]
-    return [Part(f"{first}.csv", first, last) for first, last in zip(firsts, [*lasts, None])]
+    ends = [*(first - 1 for first in firsts[1:]), None]
+    return [Part(f"{first}.csv", first, ends[at]) for at, first in enumerate(firsts)]
 
 
 class Crm:

@@ -82,7 +82,8 @@ class Trial(unittest.TestCase):
         self.assertGreater(after.modified_at, before.modified_at)
         own = {"id", "modified_at"}
         self.assertNotEqual(
-            [pair for pair in after.fields if pair[0] not in own], [pair for pair in before.fields if pair[0] not in own]
+            [pair for pair in after.fields if pair[0] not in own],
+            [pair for pair in before.fields if pair[0] not in own],
         )
         self.assertEqual(ask("DELETE", f"{self.control}/people/{id}"), (204, b""))
         self.assertNotIn(id, self.there())
@@ -109,7 +110,9 @@ class Trial(unittest.TestCase):
             def more():
                 begun.extend(many.submit(ask, "POST", f"{self.control}/people") for _ in range(10))
                 begun.extend(many.submit(ask, "POST", f"{self.control}/people/{before[1]}") for _ in range(3))
-                begun.extend(many.submit(ask, "DELETE", f"{self.control}/people/{going.pop()}") for _ in range(5) if going)
+                begun.extend(
+                    many.submit(ask, "DELETE", f"{self.control}/people/{going.pop()}") for _ in range(5) if going
+                )
 
             found = [str(person.id) for person in self.everybody(more)]
             answers = [one.result() for one in begun]

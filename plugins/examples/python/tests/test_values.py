@@ -1,31 +1,44 @@
 """What a cell's text is as a value."""
 
 import unittest
+from datetime import UTC, datetime
 
-from csv_people import values
-from csv_people.values import Choice, FieldType, Null, Value
+from csv_people import moment, values
+from csv_people.values import (
+    Boolean,
+    Choice,
+    Chosen,
+    Date,
+    Decimal,
+    FieldType,
+    Integer,
+    Null,
+    Several,
+    Text,
+    Timestamp,
+)
 
+NOON = datetime(2026, 5, 17, 9, 21, 12, tzinfo=UTC)
 OPTIONS = (Choice("se", "Sweden"), Choice("no", "Norway"))
 
 
 class Values(unittest.TestCase):
     def test_a_text_that_fits_has_its_type(self):
-        for text, type, held in [
-            ("Yes", FieldType.BOOLEAN, True),
-            ("false", FieldType.BOOLEAN, False),
-            ("-7", FieldType.INTEGER, -7),
-            ("9223372036854775807", FieldType.INTEGER, 2**63 - 1),
-            ("1234.50", FieldType.DECIMAL, "1234.50"),
-            ("2024-02-29", FieldType.DATE, "2024-02-29"),
-            ("2026-05-17T11:21:12.5+02:00", FieldType.TIMESTAMP, "2026-05-17T09:21:12.500000Z"),
-            ("2026-05-17 09:00:00Z", FieldType.TIMESTAMP, "2026-05-17T09:00:00Z"),
-            ("2026-05-17T09:00:00.123456789Z", FieldType.TIMESTAMP, "2026-05-17T09:00:00.123456Z"),
-            ("  as it is ", FieldType.TEXT, "  as it is "),
-            ("se", FieldType.CHOICE, OPTIONS[0]),
-            ("no| se", FieldType.CHOICES, (OPTIONS[1], OPTIONS[0])),
+        for text, type, value in [
+            ("Yes", FieldType.BOOLEAN, Boolean(True)),
+            ("false", FieldType.BOOLEAN, Boolean(False)),
+            (" -7 ", FieldType.INTEGER, Integer(-7)),
+            ("1234.50", FieldType.DECIMAL, Decimal("1234.50")),
+            ("2024-02-29", FieldType.DATE, Date("2024-02-29")),
+            ("2026-05-17T11:21:12.5+02:00", FieldType.TIMESTAMP, Timestamp(NOON.replace(microsecond=500_000))),
+            ("2026-05-17 09:21:12Z", FieldType.TIMESTAMP, Timestamp(NOON)),
+            ("2026-05-17T09:21:12.123456789Z", FieldType.TIMESTAMP, Timestamp(NOON.replace(microsecond=123_456))),
+            ("  as it is ", FieldType.TEXT, Text("  as it is ")),
+            ("se", FieldType.CHOICE, Chosen(OPTIONS[0])),
+            ("no| se", FieldType.CHOICES, Several((OPTIONS[1], OPTIONS[0]))),
         ]:
             with self.subTest(text):
-                self.assertEqual(values.read(text, type, OPTIONS), Value(type, held))
+                self.assertEqual(values.read(text, type, OPTIONS), value)
 
     def test_an_empty_cell_is_no_value(self):
         for type in FieldType:
@@ -33,8 +46,9 @@ class Values(unittest.TestCase):
 
     def test_a_whole_number_beyond_64_bits_is_a_decimal(self):
         for text in ["9223372036854775808", "-9223372036854775809", "1" * 10_000]:
-            self.assertEqual(values.read(text, FieldType.INTEGER), Value(FieldType.DECIMAL, text))
-        self.assertEqual(values.read(str(-(2**63)), FieldType.INTEGER), Value(FieldType.INTEGER, -(2**63)))
+            self.assertEqual(values.read(text, FieldType.INTEGER), Decimal(text))
+        self.assertEqual(values.read(str(2**63 - 1), FieldType.INTEGER), Integer(2**63 - 1))
+        self.assertEqual(values.read(str(-(2**63)), FieldType.INTEGER), Integer(-(2**63)))
 
     def test_a_text_that_does_not_fit_stays_text(self):
         for text, type in [
@@ -52,4 +66,11 @@ class Values(unittest.TestCase):
             ("se|dk", FieldType.CHOICES),
         ]:
             with self.subTest(text):
-                self.assertEqual(values.read(text, type, OPTIONS), Value(FieldType.TEXT, text))
+                self.assertEqual(values.read(text, type, OPTIONS), Text(text))
+
+    def test_a_moment_is_written_in_utc(self):
+        for text, utc in [
+            ("2026-05-17T11:21:12+02:00", "2026-05-17T09:21:12Z"),
+            ("2026-05-17T09:21:12.5Z", "2026-05-17T09:21:12.500000Z"),
+        ]:
+            self.assertEqual(moment.write(moment.read(text)), utc)
