@@ -118,17 +118,17 @@ def parts(body: bytes) -> tuple[Part, ...]:
     """What `parts.csv` says, in the order of the ids."""
     found = table.read(PARTS, body)
     found.need({"file", "first_id"})
-    starts: list[tuple[int, str]] = []
+    starts: dict[int, str] = {}
     for row in found.rows:
         # A path or a query would make another address of it.
         if not re.fullmatch("[A-Za-z0-9_-][A-Za-z0-9._-]*", row.cells["file"]):
             raise malformed(PARTS, row.line, "names no file: letters, digits, `.`, `_` and `-` make a name")
         first = id_of(row.cells["first_id"])
-        if first is None or any(first == other for other, _ in starts):
+        if first is None or first in starts:
             raise malformed(PARTS, row.line, "has a first id that is no id, or there twice")
-        starts.append((first, row.cells["file"]))
+        starts[first] = row.cells["file"]
     parts: list[Part] = []
-    for first, file in sorted(starts, reverse=True):
+    for first, file in sorted(starts.items(), reverse=True):
         # From the last one backwards, each ends where the one after it begins.
         last = parts[-1].first - 1 if parts else None
         parts.append(Part(file, first, last))
