@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::steps::{WASM_TARGET, cargo, need_wasm_target, root, run, status};
 
 /// Where connectors are built, apart from what is built for this machine.
-const COMPONENTS: &str = "target/components";
+pub const COMPONENTS: &str = "target/components";
 
 /// Builds the connector and the program, and runs `sluice demo`; its exit code is the answer. `stay`: it goes on serving its page.
 pub fn run_demo(stay: bool) -> Result<ExitCode> {

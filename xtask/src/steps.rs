@@ -97,19 +97,31 @@ fn install(package: &str) -> Result<()> {
 /// What tries the API by its own description.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// Installs schemathesis into a folder of its own below `target`, if it is missing.
+/// Installs schemathesis, if it is missing.
 pub fn need_schemathesis() -> Result<()> {
-    let folder = root().join("target/tools/schemathesis");
-    if folder.join("bin/schemathesis").is_file() {
-        return Ok(());
+    need_python_tool(SCHEMATHESIS).map(drop)
+}
+
+/// Installs a tool (`name==version`) from PyPI into a folder of its own below `target`, if it is missing or of another
+/// version; where its program is, which has the tool's name.
+pub fn need_python_tool(pinned: &str) -> Result<PathBuf> {
+    let name = pinned.split_once("==").map_or(pinned, |(name, _)| name);
+    let folder = root().join("target/tools").join(name);
+    let (program, installed) = (folder.join("bin").join(name), folder.join("installed"));
+    // One that was installed before this was noted is taken as it is.
+    let is_pinned = std::fs::read_to_string(&installed).map_or(true, |found| found == pinned);
+    if program.is_file() && is_pinned {
+        return Ok(program);
     }
     let make = || run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
     // Debian's Python comes without what makes such folders.
     let made = make().or_else(|_| install("python3-venv").and_then(|()| make()));
     if let Err(error) = made {
-        bail!("the tests need Python 3 with its `venv`, and apt-get does not install it here ({error})");
+        bail!("{name} needs Python 3 with its `venv`, and apt-get does not install it here ({error})");
     }
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", SCHEMATHESIS]))
+    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", pinned]))?;
+    std::fs::write(&installed, pinned).with_context(|| format!("cannot write {}", installed.display()))?;
+    Ok(program)
 }
 
 /// Installs a browser and what drives it, if they are missing.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -20,6 +20,9 @@ const AT_ONCE: usize = 2;
 /// Those that take longest, which are begun first.
 const LONGEST: [&str; 6] = ["real_time", "full_sync", "api", "overviews", "page", "consents"];
 
+/// Tells the tests where the connector in Python is.
+pub const PYTHON_WASM: &str = "PYTHON_WASM";
+
 /// A test's program, and where cargo would run it.
 struct Program {
     name: String,
@@ -27,11 +30,12 @@ struct Program {
     folder: PathBuf,
 }
 
-/// Builds all tests and runs them; what each said is shown when it has ended. `threads`: of each program.
+/// Builds all tests and runs them; what each said is shown when it has ended. `threads`: of each program;
+/// `python`: the connector in Python.
 ///
 /// # Errors
 /// One cannot be built, or fails.
-pub fn run_tests(threads: &str) -> Result<()> {
+pub fn run_tests(threads: &str, python: &Path) -> Result<()> {
     let mut programs = build()?;
     programs.sort_by_key(|one| LONGEST.iter().position(|name| *name == one.name).unwrap_or(LONGEST.len()));
     let waiting = Mutex::new(VecDeque::from(programs));
@@ -41,7 +45,7 @@ pub fn run_tests(threads: &str) -> Result<()> {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(program) = next() {
-                    if let Err(error) = run(&program, threads)
+                    if let Err(error) = run(&program, threads, python)
                         && let Ok(mut failed) = failed.lock()
                     {
                         failed.push(format!("{} ({error})", program.name));
@@ -85,7 +89,7 @@ fn build() -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-fn run(program: &Program, threads: &str) -> Result<()> {
+fn run(program: &Program, threads: &str, python: &Path) -> Result<()> {
     let start = Instant::now();
     let folder = root().join("target/test-output");
     std::fs::create_dir_all(&folder)?;
@@ -94,6 +98,7 @@ fn run(program: &Program, threads: &str) -> Result<()> {
     let status = Command::new(&program.path)
         .current_dir(&program.folder)
         .env("RUST_TEST_THREADS", threads)
+        .env(PYTHON_WASM, python)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
