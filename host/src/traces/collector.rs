@@ -26,7 +26,6 @@ impl Collector {
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
             .timeout(answer_within)
             // Between two batches nobody would notice that a connection has ended.
             .pool_max_idle_per_host(0)
@@ -51,7 +50,8 @@ impl HttpClient for Collector {
     /// Only on a thread that is nobody else's: it waits for the answer.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = reqwest::Request::try_from(request)?;
-        let status = match self.runtime.block_on(self.http.execute(request)) {
+        // Within the runtime from the first: reqwest looks for it when it is asked, not when it is awaited.
+        let status = match self.runtime.block_on(async { self.http.execute(request).await }) {
             Ok(answer) => answer.status(),
             Err(error) => {
                 let error = error.without_url();
