@@ -63,7 +63,7 @@ impl Traces {
     /// As it is set up; none if nobody is to have them. Nothing is sent yet.
     ///
     /// # Errors
-    /// When the machine, or the environment, does not let them be sent.
+    /// When the system gives nothing to send them with.
     pub fn start(config: &TracesConfig) -> Result<Option<Self>, TracesError> {
         let Some(endpoint) = &config.endpoint else { return Ok(None) };
         let exporter = SpanExporter::builder()
