@@ -47,3 +47,4 @@ pub mod step;
 pub mod store;
 pub mod story;
 pub mod sync;
+pub mod traces;

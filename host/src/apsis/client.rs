@@ -10,9 +10,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 use url::Url;
 
 use super::auth::{self, Token, Tokens};
@@ -21,11 +23,13 @@ use super::inferred;
 use super::limits::{self, ImportPermit, Limits, Quota, Slots};
 use super::problem;
 use super::reach::{Reach, refusal_in};
-use super::retry::{Policy, is_retryable, retry_after};
+use super::retry::{Policy, busy, is_retryable};
+use crate::error::ErrorCode;
 use crate::integration::{ApsisSettings, IntegrationId};
 use crate::metrics;
 use crate::reach::Network;
 use crate::step::Request;
+use crate::traces;
 
 /// Everything but the unreserved characters of RFC 3986: a key may hold `@`, `+`, `/` or a space.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -327,6 +331,10 @@ impl Client {
     }
 
     /// Sends a request for as long as that is allowed: one that is still on its way then is broken off.
+    #[instrument(name = "apsis", skip_all, fields(
+        otel.name = format_args!("apsis {}", operation.name()), otel.kind = "client",
+        integration = &*self.integration, status = Empty, code = Empty, otel.status_code = Empty,
+    ))]
     async fn send_while_allowed(
         &self,
         operation: Operation,
@@ -339,7 +347,10 @@ impl Client {
             if let Ok(response) = tokio::time::timeout(left, &mut sending).await {
                 let status = response.as_ref().ok().map(|response| response.status().as_u16());
                 metrics::apsis_answered(&self.integration, operation.name(), status, began.elapsed());
-                return response.map_err(|error| self.fault(operation, &error));
+                Span::current().record("status", status);
+                return response
+                    .map_err(|error| self.fault(operation, &error))
+                    .inspect_err(|error| traces::failed(error.code()));
             }
         }
     }
@@ -425,16 +436,6 @@ impl Client {
             _ => Fault::Broken,
         };
         ApsisError::Unreachable { operation, fault }
-    }
-}
-
-/// An answer that asks for another attempt.
-pub(super) fn busy(operation: Operation, response: &Response) -> ApsisError {
-    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    ApsisError::Busy {
-        operation,
-        status: response.status().as_u16(),
-        retry_after: asked.and_then(|value| retry_after(value, jiff::Timestamp::now())),
     }
 }
 

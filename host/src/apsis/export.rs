@@ -20,12 +20,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::client::{Call, busy};
+use super::client::Call;
 use super::error::{ApsisError, Operation};
 use super::inferred::{EXPORT_PROFILES, ExportBody, ExportStarted, ExportedItem};
 use super::limits::{EXPORT_WITHIN, Quota};
 use super::profiles::{Scope, Target};
-use super::retry::is_retryable;
+use super::retry::{busy, is_retryable};
 use super::value::FoundValue;
 use crate::contact::ContactId;
 use crate::profile::{AttributeId, KnownConsent};

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use reqwest::Response;
+use reqwest::header::RETRY_AFTER;
 
-use super::error::ApsisError;
+use super::error::{ApsisError, Operation};
 
 /// How an attempt that failed is repeated: waits double from `first`, each lengthened by a random part
 /// of itself, up to `longest`.
@@ -86,8 +88,18 @@ pub(super) fn is_retryable(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
+/// An answer that asks for another attempt.
+pub(super) fn busy(operation: Operation, response: &Response) -> ApsisError {
+    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    ApsisError::Busy {
+        operation,
+        status: response.status().as_u16(),
+        retry_after: asked.and_then(|value| retry_after(value, jiff::Timestamp::now())),
+    }
+}
+
 /// Retry-After, in seconds or as an HTTP date.
-pub(super) fn retry_after(header: &str, now: jiff::Timestamp) -> Option<Duration> {
+fn retry_after(header: &str, now: jiff::Timestamp) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
@@ -102,7 +114,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::super::error::{Fault, Operation};
+    use super::super::error::Fault;
     use super::*;
 
     const OPERATION: Operation = Operation::WriteAttributes;

@@ -44,6 +44,7 @@ use crate::error::{ErrorCode, Failure};
 use crate::keys::KeySource;
 use crate::store::{PostgresStore, SqliteStore, Store, StoreError, is_postgres_url};
 use crate::sync::Service;
+use crate::traces::Traces;
 
 /// Syncs a CRM's contacts into APSIS One.
 #[derive(Debug, Parser)]
@@ -317,7 +318,14 @@ pub fn main() -> ExitCode {
         config::run(&Context::new(config, json), &settings, command);
         return ExitCode::SUCCESS;
     }
-    if let Err(message) = logging::start(&config.log) {
+    let traces = match Traces::start(&config.traces) {
+        Ok(traces) => traces,
+        Err(error) => {
+            tell_failure(json, &Failure::from(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Err(message) = logging::start(&config.log, traces.as_ref()) {
         output::note(&format!("sluice: log-filter-invalid: {message}"));
         return ExitCode::from(2);
     }
@@ -334,7 +342,11 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(Context::new(config, json), cli.command)) {
+    let ended = runtime.block_on(run(Context::new(config, json), cli.command));
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    match ended {
         Ok(end) => end.into(),
         Err(failure) => {
             tell_failure(json, &failure);

@@ -30,6 +30,7 @@ pub const PLACES: [&str; 2] = ["/etc/sluice/sluice.toml", "sluice.toml"];
 const LEASE: RangeInclusive<u64> = 2..=600;
 const STOP_WITHIN: RangeInclusive<u64> = 1..=600;
 const A_DAY: RangeInclusive<u64> = 0..=86_400;
+const PERCENT: RangeInclusive<u8> = 1..=100;
 
 /// A host's set-up.
 #[derive(Clone)]
@@ -46,6 +47,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[metrics]`.
     pub metrics: MetricsConfig,
+    /// `[traces]`.
+    pub traces: TracesConfig,
     /// `[alerts]`.
     pub alerts: AlertsConfig,
 }
@@ -70,6 +73,26 @@ pub struct ServerConfig {
 pub struct MetricsConfig {
     /// Where `/metrics` is.
     pub listen: Option<SocketAddr>,
+}
+
+/// Who is handed the traces.
+#[derive(Clone)]
+pub struct TracesConfig {
+    /// The collector's address, without the path for traces.
+    pub endpoint: Option<Url>,
+    /// How many of the traces.
+    pub sample: Percent,
+}
+
+/// So many of a hundred, and at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// As a part of one.
+    pub fn ratio(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
 }
 
 /// Who is told when an integration needs attention.
@@ -104,6 +127,10 @@ impl Config {
                 stop_within: settings.seconds("server.stop-within", STOP_WITHIN)?,
             },
             metrics: MetricsConfig { listen: settings.optional("metrics.listen")? },
+            traces: TracesConfig {
+                endpoint: settings.optional::<PlainUrl>("traces.endpoint")?.map(|url| url.0),
+                sample: settings.number("traces.sample", PERCENT, " of a hundred").map(Percent)?,
+            },
             alerts: AlertsConfig {
                 url: settings.optional::<Http>("alerts.url")?.map(|url| url.0),
                 secret_file: settings.optional("alerts.secret-file")?,
@@ -144,6 +171,22 @@ impl std::str::FromStr for Http {
     }
 }
 
+/// An address that others are built on.
+struct PlainUrl(Url);
+
+impl std::str::FromStr for PlainUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Http(url) = text.parse()?;
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if url.query().is_some() || url.fragment().is_some() || has_user {
+            return Err("it has a user, a query or a fragment; give one such as https://sluice.example.com");
+        }
+        Ok(Self(url))
+    }
+}
+
 /// An address that CRMs can be given, as it was written.
 struct PublicUrl(String);
 
@@ -151,11 +194,7 @@ impl std::str::FromStr for PublicUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Http(url) = text.parse()?;
-        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-            return Err("it has a user, a query or a fragment; give one such as https://sluice.example.com");
-        }
-        Ok(Self(text.to_owned()))
+        text.parse::<PlainUrl>().map(|_| Self(text.to_owned()))
     }
 }
 
@@ -195,6 +234,7 @@ mod tests {
         assert_eq!(config.server.listen.to_string(), "127.0.0.1:7480");
         assert_eq!(config.server.lease, Duration::from_secs(10));
         assert!(config.store.is_none() && config.metrics.listen.is_none() && config.alerts.url.is_none());
+        assert!(config.traces.endpoint.is_none() && config.traces.sample == Percent(100));
         // A wrong kind of value for each: whoever is not read would not be refused.
         for setting in Settings::defaults().unwrap().all() {
             let other = match setting.value {
@@ -246,6 +286,10 @@ mod tests {
             ("[server]\nlease = 1.5\n", "config-invalid", "a number"),
             ("server = 3\n", "config-invalid", "a section"),
             ("[server]\npublic-url = \"https://u@x.se\"\n", "public-url-invalid", "line 2"),
+            ("[traces]\nsample = 0\n", "config-invalid", "1 to 100"),
+            ("[traces]\nsample = 300\n", "config-invalid", "1 to 100"),
+            ("[traces]\nendpoint = \"localhost:4318\"\n", "config-invalid", "`traces.endpoint`"),
+            ("[traces]\nendpoint = \"http://:hush@x\"\n", "config-invalid", "a user"),
             ("log = \n", "config-malformed", "line 1"),
             ("[data]\nx = 1\n", "config-invalid", "`data`"),
         ] {

@@ -317,12 +317,22 @@ impl Settings {
 
     /// A number of seconds.
     pub(super) fn seconds(&self, key: &str, range: RangeInclusive<u64>) -> Result<Duration, ConfigError> {
+        self.number(key, range, " seconds").map(Duration::from_secs)
+    }
+
+    /// A number; `of`: what is counted, for whoever gives another one.
+    pub(super) fn number<N: TryFrom<i64> + PartialOrd + fmt::Display>(
+        &self,
+        key: &str,
+        range: RangeInclusive<N>,
+        of: &str,
+    ) -> Result<N, ConfigError> {
         let setting = self.find(key)?;
         let Value::Number(number) = setting.value else { return Err(ConfigError::Defaults(key.to_owned())) };
-        match u64::try_from(number).ok().filter(|seconds| range.contains(seconds)) {
-            Some(seconds) => Ok(Duration::from_secs(seconds)),
+        match N::try_from(number).ok().filter(|number| range.contains(number)) {
+            Some(number) => Ok(number),
             None => {
-                let problem = format!("give {} to {} seconds", range.start(), range.end());
+                let problem = format!("give {} to {}{of}", range.start(), range.end());
                 Err(invalid(setting, setting.origin.clone(), &problem))
             }
         }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 use wasmtime::component::Instance;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
@@ -23,7 +24,9 @@ use super::outbound::Refusal;
 use super::state::{CallState, Purpose};
 use super::stop::Stop;
 use crate::error::ErrorCode;
+use crate::integration::IntegrationId;
 use crate::metrics;
+use crate::traces;
 
 /// A call that has not begun.
 pub(super) struct Call {
@@ -41,10 +44,8 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(name: &'static str, bound: &Bound, purpose: Purpose, limits: &Arc<Limits>) -> Self {
         let span = match &purpose {
-            Purpose::Describe => tracing::info_span!("connector", call = name),
-            Purpose::Call(environment) => {
-                tracing::info_span!("connector", call = name, integration = %environment.integration)
-            }
+            Purpose::Describe => span_of(name, None),
+            Purpose::Call(environment) => span_of(name, Some(&environment.integration)),
         };
         let integration = match &purpose {
             Purpose::Describe => String::new(),
@@ -90,9 +91,12 @@ impl Call {
                 Ok(Ok(Ok(answer))) => Ok(answer),
             }
         }
-        .instrument(span)
+        .instrument(span.clone())
         .await;
         let result = ended.as_ref().map_or_else(ErrorCode::code, |_| "ok");
+        if let Err(error) = &ended {
+            span.in_scope(|| traces::failed(error.code()));
+        }
         metrics::connector_called(&integration, name, result, began.elapsed());
         ended
     }
@@ -166,6 +170,17 @@ impl Call {
             details: details.collect(),
         }
     }
+}
+
+fn span_of(call: &'static str, integration: Option<&IntegrationId>) -> tracing::Span {
+    tracing::info_span!(
+        "connector",
+        otel.name = format_args!("connector {call}"),
+        call,
+        integration = integration.map(|id| id.0.as_str()),
+        code = Empty,
+        otel.status_code = Empty
+    )
 }
 
 /// What a call's work comes to: a trap, the component's own error, or its answer.

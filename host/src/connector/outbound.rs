@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 use url::Url;
 
 use super::bindings::imported::http::{self, Credential, ErrorKind, Request, Response};
@@ -316,6 +318,9 @@ async fn within_time<T>(
     }
 }
 
+#[instrument(name = "crm", skip_all, fields(
+    otel.kind = "client", method = outgoing.method.as_str(), status = Empty, otel.status_code = Empty,
+))]
 async fn send(
     environment: &Environment,
     used: &mut Used,
@@ -333,10 +338,12 @@ async fn send(
         request = request.body(body.clone());
     }
     let sent = request.send().await;
-    metrics::crm_answered(
-        &environment.integration,
-        sent.as_ref().ok().map(|response| response.status().as_u16()),
-    );
+    let status = sent.as_ref().ok().map(|response| response.status().as_u16());
+    metrics::crm_answered(&environment.integration, status);
+    match status {
+        Some(status) => Span::current().record("status", status),
+        None => Span::current().record("otel.status_code", "ERROR"),
+    };
     let mut response = sent.map_err(|error| failed(origin, &error))?;
     let status = response.status();
     let headers = response.headers().clone();

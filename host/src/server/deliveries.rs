@@ -14,7 +14,8 @@ use hyper::header::{CONTENT_LENGTH, HeaderMap};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::field::Empty;
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use super::answer::Refusal;
 use super::health::Health;
@@ -131,8 +132,10 @@ async fn take(
         .find(id, key)
         .await
         .inspect_err(|refusal| metrics::delivery_answered(None, refusal.code()))?;
-    let taken = take_at(doorman, &route, query, headers, body, began).await;
+    let span = info_span!("delivery", integration = %route.id, answer = Empty);
+    let taken = take_at(doorman, &route, query, headers, body, began).instrument(span.clone()).await;
     let answer = taken.as_ref().map_or_else(ErrorCode::code, |()| "taken");
+    span.record("answer", answer);
     metrics::delivery_answered(Some(&route.id), answer);
     taken
 }

@@ -1,4 +1,4 @@
-//! `/metrics`, at an address of its own, and the measuring of what the server itself answers.
+//! `/metrics`, at an address of its own, and the measuring of what the server itself answers; a trace has it, too.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use axum::routing::get;
 use hyper::Method;
 use hyper::header::CONTENT_TYPE;
 use tokio::sync::Mutex;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::hosting::HostId;
 use crate::metrics::{self, OpenRequest, Standings};
@@ -45,15 +47,38 @@ async fn scrape(State(scraped): State<Arc<Scraped>>) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&standings)).into_response()
 }
 
-/// Counts a request, and measures how long its answer takes.
+/// Counts a request, and measures how long its answer takes. A trace begins with it, whatever its headers say.
 pub async fn measure(request: Request, next: Next) -> Response {
     // As a pattern: an address holds keys and ids.
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let span = span_of(method(request.method()), &route);
     let open = OpenRequest::begin(method(request.method()), route);
-    let response = next.run(request).await;
-    open.answered(response.status().as_u16());
+    let response = next.run(request).instrument(span.clone()).await;
+    let status = response.status();
+    open.answered(status.as_u16());
+    span.record("status", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     response
+}
+
+/// Whoever asks every few seconds whether this host is well is in no trace.
+fn span_of(method: &'static str, route: &str) -> Span {
+    if route.starts_with("/health") {
+        return Span::none();
+    }
+    info_span!(
+        parent: None,
+        "http",
+        otel.name = format_args!("{method} {route}"),
+        otel.kind = "server",
+        method,
+        route,
+        status = Empty,
+        otel.status_code = Empty
+    )
 }
 
 /// A sender may make up methods.

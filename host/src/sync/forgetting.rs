@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::field::Empty;
+use tracing::{info, instrument, warn};
 
 use super::bulk::have_left_ended;
 use super::failure::SyncError;
@@ -18,6 +19,7 @@ use crate::error::ErrorCode;
 use crate::integration::Integration;
 use crate::rules::check_key;
 use crate::store::{Store, StoreError};
+use crate::traces;
 
 /// Forgets every contact of an integration that is to be. What kept it from succeeding is remembered, and given: it is
 /// to be tried again. That the store cannot be purged now is of that kind, too, since a disk may have room for all but
@@ -25,6 +27,9 @@ use crate::store::{Store, StoreError};
 ///
 /// # Errors
 /// When the store fails, or another host has taken over.
+#[instrument(name = "forget", skip_all, fields(
+    integration = %integration.id, code = Empty, otel.status_code = Empty,
+))]
 pub async fn forget_all(
     service: &Service,
     hold: &Hold,
@@ -37,6 +42,7 @@ pub async fn forget_all(
     };
     if let Some(error) = &failed {
         warn!(integration = %integration.id, code = error.code(), "a contact is not forgotten yet");
+        traces::failed(error.code());
         service.store().put_forget_failure(&hold.fence, &cause(error)).await?;
     }
     Ok(failed)

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
-use tracing::warn;
+use tracing::{instrument, warn};
 
 use super::failure::SyncError;
 use super::holding::Validity;
@@ -78,6 +78,7 @@ impl Line {
     ///
     /// # Errors
     /// When the component, a setting, a secret or a rule cannot be used, or one side does not answer.
+    #[instrument(name = "open line", skip_all, fields(integration = %integration.id))]
     pub async fn open(
         service: &Service,
         integration: &Integration,

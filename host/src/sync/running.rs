@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, error, info, info_span, instrument, warn};
 
 use super::contact_steps::{ContactSteps, Writer};
 use super::failure::SyncError;
@@ -21,8 +22,9 @@ use crate::apsis::Kind;
 use crate::contact::ContactId;
 use crate::error::{ErrorCode, Failure};
 use crate::metrics;
-use crate::run::{Phase, Run, RunId, RunKind, Source};
+use crate::run::{Outcome, Phase, Run, RunId, RunKind, Source};
 use crate::store::{RunEnd, Store, StoreError};
+use crate::traces;
 
 /// How long contacts in the middle of being written may take to get their outcome after a cancel. One
 /// whose steps take longer has none, though some of it is written; the next run writes it whole.
@@ -42,6 +44,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// # Errors
 /// When the store fails, or another host takes over: the run stays active, to be gone on with. Every other
 /// failure ends the run.
+#[instrument(name = "run", skip_all, fields(
+    otel.name = run.kind.words(), integration = %run.integration, run = %run.id, phase = Empty, read = Empty,
+    created = Empty, updated = Empty, unchanged = Empty, excluded = Empty, rejected = Empty, deleted = Empty,
+    code = Empty, otel.status_code = Empty,
+))]
 pub async fn execute(
     store: Arc<dyn Store>,
     hold: &Hold,
@@ -69,7 +76,11 @@ pub async fn execute(
     };
     let end = match end {
         Ok(_) if cancelled.is_cancelled() => RunEnd::Cancelled,
-        Ok(Went::Held) => return store.run(id).await,
+        Ok(Went::Held) => {
+            let run = store.run(id).await?;
+            tell(&run);
+            return Ok(run);
+        }
         Ok(Went::Through) => RunEnd::Completed,
         Err(SyncError::Store(error)) => return Err(error),
         // Whatever it was, it was met by somebody who had to stop; who takes over goes on.
@@ -78,13 +89,29 @@ pub async fn execute(
         }
         Err(error) => {
             error!(run = %id, code = error.code(), kind, "run failed");
+            traces::failed(error.code());
             RunEnd::Failed(Failure::from(&error))
         }
     };
     let run = store.end_run(&hold.fence, id, end).await?;
     metrics::run_ended(&run);
+    tell(&run);
     info!(run = %id, phase = run.phase.as_str(), read = run.counters.read, kind, "run ended");
     Ok(run)
+}
+
+/// Tells the current span what a run came to.
+fn tell(run: &Run) {
+    let span = Span::current();
+    span.record("phase", run.phase.as_str()).record("read", run.counters.read);
+    for outcome in Outcome::ALL {
+        span.record(outcome.as_str(), *run.counters.clone().of(outcome));
+    }
+}
+
+/// What is done in a phase.
+fn span_of(phase: Phase) -> Span {
+    info_span!("phase", otel.name = phase.as_str())
 }
 
 /// How far a run went.
@@ -109,7 +136,9 @@ async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Res
             phase = run.phase;
         }
         // Dropped in the middle, these steps leave nothing that is counted wrongly.
-        let Some(next) = cancelled.run_until_cancelled(step(work, &run, phase)).await else {
+        let Some(next) =
+            cancelled.run_until_cancelled(step(work, &run, phase).instrument(span_of(phase))).await
+        else {
             return Ok(Went::Through);
         };
         let next = next?;
@@ -126,10 +155,13 @@ async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Res
         phase = next;
         work.store.enter_phase(&work.fence, id, phase).await?;
     }
-    if run.kind != RunKind::DryRun {
-        finish_moves(work, &run).await?;
-    }
-    writing::write_all(work, &run, cancelled).await?;
+    let writing = async {
+        if run.kind != RunKind::DryRun {
+            finish_moves(work, &run).await?;
+        }
+        writing::write_all(work, &run, cancelled).await
+    };
+    writing.instrument(span_of(Phase::Writing)).await?;
     Ok(Went::Through)
 }
 

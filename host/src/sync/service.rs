@@ -13,7 +13,8 @@ use rand::seq::SliceRandom;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::field::Empty;
+use tracing::{Span, error, info, instrument, warn};
 
 use super::auditing::{self, AuditOrder, Audited};
 use super::drift::Difference;
@@ -145,6 +146,7 @@ impl Service {
     ///
     /// # Errors
     /// When a run is active, or begins meanwhile; when the line cannot be opened, or the store or the disk fails.
+    #[instrument(name = "audit", skip_all, fields(integration = %id, compared = Empty, differences = Empty))]
     pub async fn audit(
         &self,
         id: &IntegrationId,
@@ -156,7 +158,10 @@ impl Service {
         // It sends nothing that would change anything.
         let valid = Validity::unlimited();
         let line = Box::pin(Line::open(self, &integration, valid, Patience::Long)).await?;
-        Box::pin(auditing::audit(Arc::clone(self.store()), &line, id, order, each)).await
+        let audited = Box::pin(auditing::audit(Arc::clone(self.store()), &line, id, order, each)).await?;
+        let differences: u64 = audited.differences.values().sum();
+        Span::current().record("compared", audited.compared).record("differences", differences);
+        Ok(audited)
     }
 
     /// Does the imports of overviews that are under way, to their end.

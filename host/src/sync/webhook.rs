@@ -4,7 +4,7 @@
 //! twice: the connector's `subscribe` and `unsubscribe` are safe to repeat.
 
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{info, instrument, warn};
 
 use super::lane::trouble::{cause, wait};
 use crate::connector::{CallError, Connection};
@@ -57,6 +57,7 @@ pub fn is_settled(webhook: &Webhook, wanted: &Wanted) -> bool {
 ///
 /// # Errors
 /// When the store fails.
+#[instrument(name = "webhook", skip_all, fields(integration = %fence.integration))]
 pub async fn tend(
     store: &dyn Store,
     fence: &Fence,

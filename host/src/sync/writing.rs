@@ -5,7 +5,8 @@ use std::pin::pin;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::field::Empty;
+use tracing::{Span, debug, instrument, warn};
 
 use super::contact_steps::{ContactSteps, End, Writer, plan};
 use super::failure::SyncError;
@@ -15,6 +16,7 @@ use crate::apsis::{ApsisError, Kind};
 use crate::contact::ContactId;
 use crate::error::ErrorCode;
 use crate::run::{Outcome, Run, RunKind, Settled, Staged, Wrote};
+use crate::traces;
 
 /// Contacts written at the same time: enough to use up the account's rate while an answer takes a
 /// sixth of a second, few enough that those in the middle have their outcome soon after a cancel.
@@ -95,6 +97,7 @@ pub async fn opt_out_first(work: &Work, run: &Run) -> Result<(), SyncError> {
     }
 }
 
+#[instrument(name = "opt out", skip_all, fields(contact = %staged.intent.key))]
 async fn opt_out_one(work: &Work, run: &Run, staged: Staged) -> Result<(), SyncError> {
     let Some(known) = staged.known_consents.as_ref().filter(|known| !known.is_empty()) else { return Ok(()) };
     let plan = plan(&staged, Some(known));
@@ -123,6 +126,9 @@ struct Written {
 }
 
 /// None if the contact was let go of, with nothing written.
+#[instrument(name = "contact", skip_all, fields(
+    contact = %staged.intent.key, outcome = Empty, code = Empty, otel.status_code = Empty,
+))]
 async fn write_one(
     work: &Work,
     run: &Run,
@@ -134,6 +140,7 @@ async fn write_one(
     let mut steps = ContactSteps::new(work, writer_of(run), &contact);
     let error = match steps.write(&staged, cancelled).await {
         Ok(End::Settled { outcome, reason, wrote }) => {
+            Span::current().record("outcome", outcome.as_str());
             if run.kind == RunKind::DryRun {
                 let difference = steps.difference(&staged);
                 work.store.note_difference(&work.fence, run.id, &contact, &difference).await?;
@@ -146,6 +153,7 @@ async fn write_one(
         Err(SyncError::Apsis(error)) => error,
         Err(error) => return Err(error),
     };
+    traces::failed(error.code());
     // Without a reason for this contact it concerns them all.
     let Some(reason) = error.reason() else { return Err(error.into()) };
     warn!(run = %run.id, contact = %contact, code = error.code(), "contact not written");

@@ -1,13 +1,15 @@
-//! What whoever runs a host sees of it: its set-up, its health, its metrics, its alerts, and how it stops.
+//! What whoever runs a host sees of it: its set-up, its health, its metrics, its traces, its alerts, and how it stops.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod alerts;
+mod collector;
 mod config;
 mod health;
 mod metrics;
 mod packaging;
 mod receiver;
 mod stopping;
+mod traces;
 
 use sluice_sandbox::{Fault, FaultRule, People, SandboxConfig, When};
 use sluice_tests::live::{IMMEDIATELY, Live};

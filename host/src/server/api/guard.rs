@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
 use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
 
 use super::extract::body;
 use super::problem::{Answer, Refused, RequestError};
@@ -153,7 +154,7 @@ pub async fn let_in(
 
 /// Goes on though whoever asked has gone away: what was begun is done, and written down.
 pub async fn to_the_end(answering: impl Future<Output = Response> + Send + 'static) -> Response {
-    match tokio::spawn(answering).await {
+    match tokio::spawn(answering.in_current_span()).await {
         Ok(response) => response,
         // Nobody aborts it.
         Err(error) => std::panic::resume_unwind(error.into_panic()),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, instrument, warn};
 
 use super::trouble::{Trouble, cause, of_call, wait};
 use crate::change::{Change, Decoded, DeliveryNumber, Undecoded};
@@ -35,13 +35,21 @@ pub enum Round {
     Pause(PauseKind, CallError),
 }
 
-/// Decodes the deliveries that are due, up to a limit.
+/// The deliveries that are due, up to a limit.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn decode(work: &Work) -> Result<Round, StoreError> {
+pub async fn due(work: &Work) -> Result<Vec<Undecoded>, StoreError> {
+    work.store.undecoded(&work.fence.integration, Timestamp::now(), TAKE).await
+}
+
+/// Decodes deliveries.
+///
+/// # Errors
+/// When the store fails.
+#[instrument(name = "decode", skip_all, fields(deliveries = undecoded.len()))]
+pub async fn decode(work: &Work, undecoded: Vec<Undecoded>) -> Result<Round, StoreError> {
     let id = &work.fence.integration;
-    let undecoded = work.store.undecoded(id, Timestamp::now(), TAKE).await?;
     let mut decoded = Vec::with_capacity(undecoded.len());
     let mut pause = None;
     let mut received = stream::iter(undecoded)
@@ -97,11 +105,11 @@ async fn receive(
     if let Some(contact) = delivery.asked_for() {
         return (undecoded, Ok(vec![Change::Touched(contact)]));
     }
-    let task = tokio::spawn(async move {
+    let decoding = async move {
         let said = connection.receive(&delivery).await?;
         with_sharers(&connection, said).await
-    });
-    let said = task.await.unwrap_or_else(|_| {
+    };
+    let said = tokio::spawn(decoding.in_current_span()).await.unwrap_or_else(|_| {
         Err(CallError::Host { call: "receive", reason: "the task was broken off".to_owned() })
     });
     (undecoded, said)

@@ -11,6 +11,7 @@
 
 mod decode;
 pub mod fold;
+mod pass;
 mod prepare;
 pub mod trouble;
 mod write;
@@ -24,27 +25,23 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, debug, info, warn};
 
 use self::decode::Round;
+use self::pass::Pass;
 use self::prepare::{Job, Ready, another_attempt, prepare};
 use self::trouble::{Health, Trouble, cause, of_call, trouble, wait};
-use self::write::Failed;
+use self::write::{Failed, refused, write_if_open};
 use super::braking;
 use super::failure::SyncError;
 use super::work::Work;
 use super::writing::AT_ONCE;
 use crate::brake::Effect;
-use crate::change::{
-    Cause, ChangeNumber, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Taken, Waiting, Written,
-};
+use crate::change::{Cause, ChangeNumber, ContactEnd, LaneEnd, Taken, Waiting};
 use crate::contact::ContactId;
 use crate::error::ErrorCode;
 use crate::lane::{Pause, PauseKind};
 use crate::metrics;
-use crate::reason::Reason;
-use crate::run::Outcome;
-use crate::step::Asked;
 use crate::store::StoreError;
 
 /// Contacts that are ready or being written at most.
@@ -95,6 +92,7 @@ struct Lane<'a> {
     ends: Vec<LaneEnd>,
     let_go: CancellationToken,
     rest: Option<Rest>,
+    pass: Pass,
 }
 
 /// Works until nothing is due, the gate is closed, or something is wrong.
@@ -117,6 +115,7 @@ pub async fn go_on(
         ends: Vec::new(),
         let_go: signals.stop.child_token(),
         rest: None,
+        pass: Pass::of(&work.fence.integration),
     };
     lane.run(signals).await
 }
@@ -178,7 +177,7 @@ impl Lane<'_> {
 
     /// Decodes what has come, and takes contacts; how much there was to do.
     async fn take_in(&mut self) -> Result<usize, StoreError> {
-        let decoded = match decode::decode(self.work).await? {
+        let decoded = match self.decode().await? {
             Round::Done(decoded) => decoded,
             Round::Pause(kind, error) => {
                 let asked = match of_call(&error) {
@@ -213,7 +212,7 @@ impl Lane<'_> {
                 Some((waiting.contact.clone(), waiting.attempts, up_to))
             };
             let all: Vec<_> = taken.iter().filter_map(last).collect();
-            match prepare(self.work, taken).await {
+            match prepare(self.work, taken).instrument(self.pass.span()).await {
                 Ok(ready) => self.begin(ready).await?,
                 Err(SyncError::Store(StoreError::Changed { .. })) => {
                     debug!(integration = %self.work.fence.integration, "the integration was changed");
@@ -222,10 +221,21 @@ impl Lane<'_> {
                     return Ok(0);
                 }
                 Err(SyncError::Store(error)) => return Err(error),
-                Err(error) => self.all_failed(&all, &error).await?,
+                Err(error) => {
+                    let span = self.pass.span();
+                    self.all_failed(&all, &error).instrument(span).await?;
+                }
             }
         }
         Ok(decoded + contacts)
+    }
+
+    async fn decode(&mut self) -> Result<Round, StoreError> {
+        let due = decode::due(self.work).await?;
+        if due.is_empty() {
+            return Ok(Round::Done(0));
+        }
+        decode::decode(self.work, due).instrument(self.pass.span()).await
     }
 
     /// Starts what is ready. What is about to be written is remembered first, if the gate is still open.
@@ -257,14 +267,15 @@ impl Lane<'_> {
         for job in jobs {
             let (work, place, let_go) = (self.work.clone(), stand_in_line(&self.places), self.let_go.clone());
             let contact = job.contact.clone();
-            let handle = self.running.spawn(async move {
+            let writing = async move {
                 let place = let_go.run_until_cancelled(place).await;
                 let done = match place {
                     Some(_place) => write_if_open(&work, &job, &let_go).await,
                     None => Ok(None),
                 };
                 (job, done)
-            });
+            };
+            let handle = self.running.spawn(writing.instrument(self.pass.span()));
             self.busy.insert(handle.id(), contact);
         }
         Ok(())
@@ -333,7 +344,10 @@ impl Lane<'_> {
                 self.ends.push(end);
             }
             Err(Failed { error: SyncError::Store(error), .. }) => return Err(error),
-            Err(failed) => self.failed(job, failed).await?,
+            Err(failed) => {
+                let span = self.pass.span();
+                self.failed(job, failed).instrument(span).await?;
+            }
         }
         Ok(())
     }
@@ -451,19 +465,6 @@ impl Lane<'_> {
     }
 }
 
-/// Writes a contact, unless a run was accepted while it stood in line.
-async fn write_if_open(
-    work: &Work,
-    job: &Job,
-    let_go: &CancellationToken,
-) -> Result<Option<LaneEnd>, Failed> {
-    match work.store.active_run(&work.fence.integration).await {
-        Ok(None) => write::write(work, job, let_go).await,
-        Ok(Some(_)) => Ok(None),
-        Err(error) => Err(Failed { error: error.into(), steps: Vec::new() }),
-    }
-}
-
 /// A place among those that are written at the same time, when it is this one's turn: whoever asked before comes
 /// before, whenever its task is first looked at.
 fn stand_in_line(places: &Arc<Semaphore>) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<> {
@@ -476,24 +477,5 @@ fn stand_in_line(places: &Arc<Semaphore>) -> impl Future<Output = Option<OwnedSe
         };
         // Nobody closes the semaphore.
         place.ok()
-    }
-}
-
-fn refused(by: ChangeNumber, reason: Reason, steps: Vec<Asked>) -> Ended {
-    let outcome = Outcome::Rejected;
-    let learnt = Learnt {
-        outcome,
-        reason: Some(reason.clone()),
-        written: Written::AsBefore,
-        modified_at: None,
-        deleted_at: None,
-    };
-    Ended {
-        by,
-        outcome: ChangeOutcome::Contact(outcome),
-        cause: Some(reason.into()),
-        steps,
-        learnt: Some(learnt),
-        newcomer: None,
     }
 }

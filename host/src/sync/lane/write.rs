@@ -1,10 +1,13 @@
 //! One contact of the lane into APSIS One, and what the lane learns of it.
 
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Span, instrument};
 
 use super::prepare::{Job, Task};
-use crate::change::{Cause, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Written};
+use crate::change::{Cause, ChangeNumber, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Written};
 use crate::contact::Contact;
+use crate::error::ErrorCode;
 use crate::integration::{NewContacts, OnDelete};
 use crate::profile::{Answer, Intent};
 use crate::reason::{Reason, ReasonCode};
@@ -13,6 +16,7 @@ use crate::step::Asked;
 use crate::sync::contact_steps::{ContactSteps, End, Writer};
 use crate::sync::failure::SyncError;
 use crate::sync::work::Work;
+use crate::traces;
 
 /// Why a contact was not written, and what was asked of APSIS One before.
 pub struct Failed {
@@ -20,18 +24,41 @@ pub struct Failed {
     pub steps: Vec<Asked>,
 }
 
+/// Writes a contact, unless a run was accepted while it stood in line.
+///
+/// # Errors
+/// As those of `write`.
+pub async fn write_if_open(
+    work: &Work,
+    job: &Job,
+    let_go: &CancellationToken,
+) -> Result<Option<LaneEnd>, Failed> {
+    match work.store.active_run(&work.fence.integration).await {
+        Ok(None) => write(work, job, let_go).await,
+        Ok(Some(_)) => Ok(None),
+        Err(error) => Err(Failed { error: error.into(), steps: Vec::new() }),
+    }
+}
+
 /// Does what is to be done for a contact. None if it was let go of, with nothing written.
 ///
 /// # Errors
 /// When APSIS One refuses or does not answer; when the store fails.
-pub async fn write(work: &Work, job: &Job, stop: &CancellationToken) -> Result<Option<LaneEnd>, Failed> {
+#[instrument(name = "contact", skip_all, fields(
+    contact = %job.contact, outcome = Empty, code = Empty, otel.status_code = Empty,
+))]
+async fn write(work: &Work, job: &Job, stop: &CancellationToken) -> Result<Option<LaneEnd>, Failed> {
     let may_create = work.line.real_time.new_contacts == NewContacts::Immediately;
     let mut steps = ContactSteps::new(work, Writer::Lane { may_create }, &job.contact);
     let told = match go(work, job, &mut steps, stop).await {
         Ok(Some(told)) => told,
         Ok(None) => return Ok(None),
-        Err(error) => return Err(Failed { error, steps: steps.into_steps() }),
+        Err(error) => {
+            traces::failed(error.code());
+            return Err(Failed { error, steps: steps.into_steps() });
+        }
     };
+    Span::current().record("outcome", told.outcome.as_str());
     let ended = Ended {
         by: job.by,
         outcome: told.outcome,
@@ -103,6 +130,26 @@ impl Told {
              [real-time] to have it at once",
         );
         Self { outcome: ChangeOutcome::Held, reason: Some(reason), learnt: None, newcomer: Some(kept) }
+    }
+}
+
+/// How the change of a contact ends that APSIS One does not take.
+pub fn refused(by: ChangeNumber, reason: Reason, steps: Vec<Asked>) -> Ended {
+    let outcome = Outcome::Rejected;
+    let learnt = Learnt {
+        outcome,
+        reason: Some(reason.clone()),
+        written: Written::AsBefore,
+        modified_at: None,
+        deleted_at: None,
+    };
+    Ended {
+        by,
+        outcome: ChangeOutcome::Contact(outcome),
+        cause: Some(reason.into()),
+        steps,
+        learnt: Some(learnt),
+        newcomer: None,
     }
 }
 

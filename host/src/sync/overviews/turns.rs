@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tracing::warn;
+use tracing::{instrument, warn};
 
 use super::importing::{Sides, Went, give_up};
 use crate::error::ErrorCode;
@@ -87,6 +87,7 @@ impl Turns {
         Ok(Turn { more: true, due: None })
     }
 
+    #[instrument(name = "overview", skip_all, fields(integration = %integration.id, import = %work.import.number))]
     async fn step(
         &mut self,
         service: &Service,
