@@ -167,10 +167,16 @@ async fn exchange(environment: &Environment, used: &mut Used, request: Request) 
     check_size(environment, &request)?;
     let url =
         Url::parse(&request.url).map_err(|_| Failed::new(ErrorKind::Other, "the address cannot be read"))?;
-    let origin = permitted_origin(environment, &url)?;
+    let refused = |failed: Failed| {
+        if let Some(stand_in) = environment.stand_in.as_ref().filter(|_| failed.kind == ErrorKind::Denied) {
+            stand_in.refused(&failed.message);
+        }
+        failed
+    };
+    let origin = permitted_origin(environment, &url).map_err(refused)?;
     let payer = payer(environment, &origin, &request.credentials);
     let asked = environment.stand_in.as_ref().map(|stand_in| (stand_in, Asked::of(&request)));
-    let mut outgoing = prepare(environment, url, request)?;
+    let mut outgoing = prepare(environment, url, request).map_err(refused)?;
     if let Some(answer) = asked.as_ref().and_then(|(stand_in, asked)| stand_in.answer(asked)) {
         let answered = answer.map_err(Failed::from)?;
         let largest = environment.limits.get(Limit::ResponseBytes);

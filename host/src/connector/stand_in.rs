@@ -64,6 +64,9 @@ pub trait StandIn: Send + Sync {
         answered
     }
 
+    /// A request that the host refused, and why.
+    fn refused(&self, _why: &str) {}
+
     /// A line that the connector wrote.
     fn wrote(&self, _line: &str) {}
 

@@ -88,6 +88,8 @@ impl Fault {
 pub struct Seen {
     /// Lines that it wrote.
     pub lines: Vec<String>,
+    /// Why the host refused requests.
+    pub refused: Vec<String>,
     /// The most memory of a call, in bytes.
     pub memory: usize,
     /// The longest call.
@@ -139,6 +141,10 @@ impl StandIn for Watch {
 
     fn answered(&self, _: &Asked, answered: Answered) -> Answered {
         self.spoiled(answered)
+    }
+
+    fn refused(&self, why: &str) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).refused.push(why.to_owned());
     }
 
     fn wrote(&self, line: &str) {

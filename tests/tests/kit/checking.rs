@@ -26,7 +26,9 @@ async fn the_connector_that_authors_begin_with_keeps_every_rule() {
     );
     assert_eq!(report["contacts"], 250);
     assert!(desk.text("report.html").contains("No rule is broken."));
-    assert!(desk.text("report.xml").contains("tests=\"31\"") || desk.text("report.xml").contains("<testsuite "));
+    assert!(
+        desk.text("report.xml").contains("tests=\"31\"") || desk.text("report.xml").contains("<testsuite ")
+    );
 }
 
 #[tokio::test]
@@ -63,10 +65,7 @@ async fn what_cannot_be_tried_is_left_open_and_said_so() {
     let desk = Desk::new();
     let (code, report) = desk.told(&["check", env!("QUILL_WASM")]).await;
     assert_eq!(code, 0);
-    assert_eq!(
-        rules(&report, "kept"),
-        ["describe-pure", "describe-whole", "settings-form", "origins-named"]
-    );
+    assert_eq!(rules(&report, "kept"), ["describe-pure", "describe-whole", "settings-form", "origins-named"]);
     assert!(report.to_string().contains("--fixtures"));
 }
 

@@ -194,6 +194,7 @@ impl Bench<'_> {
         self.watches.iter().fold(Seen::default(), |mut all, watch| {
             let seen = watch.seen();
             all.lines.extend(seen.lines);
+            all.refused.extend(seen.refused);
             all.memory = all.memory.max(seen.memory);
             all.longest = all.longest.max(seen.longest);
             all
@@ -234,6 +235,9 @@ pub async fn check(connector: &Connector, against: &Against, fuzzed: u32) -> Res
     failing::try_all(&mut bench, &mut findings).await?;
     listening::try_all(&mut bench, &mut findings, fuzzed).await?;
     let seen = bench.seen();
+    for why in &seen.refused {
+        findings.broken("only-granted", why.clone());
+    }
     saying::look_at_words(&seen.lines, contacts.as_deref().unwrap_or_default(), &mut findings);
     Ok(Checked {
         verdicts: findings.verdicts(),
