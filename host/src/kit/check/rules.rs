@@ -71,9 +71,9 @@ rules! {
     Reads: "fields-named", "`list-fields` names the id, e-mail and mobile fields and each field once, choices with options.",
         "Rules cannot be made, or mean another field.",
         "List every field that a contact can have, under names that stay.";
-    Reads: "values-typed", "A contact has only listed fields, each with its listed type or nothing.",
+    Reads: "values-typed", "A contact has only listed fields, each with its listed type; what does not fit it is text, as it is.",
         "A condition or mapping that was checked when it was saved fails later, contact by contact.",
-        "Convert each value to its field's type; what does not fit is null, and reported by a discard.";
+        "Convert each value to its field's type, or list the field under the type that its values have.";
     Reads: "consents-named", "A contact has only consents that `list-consents` names.",
         "A consent that nobody can map is silently lost.",
         "List every consent type, those that are out of use as well.";
