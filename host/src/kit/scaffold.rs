@@ -51,6 +51,7 @@ const OWN: &[(&str, &str)] = files! {
     "integration.toml" = "plugins/quill/integration.toml",
     "settings.schema.json" = "plugins/quill/settings.schema.json",
     "src/lib.rs" = "plugins/quill/src/lib.rs",
+    "src/connector.rs" = "plugins/quill/src/connector.rs",
     "src/api.rs" = "plugins/quill/src/api.rs",
     "src/person.rs" = "plugins/quill/src/person.rs",
     "examples/fake-crm/main.rs" = "plugins/quill/examples/fake-crm/main.rs",
@@ -246,7 +247,7 @@ mod tests {
             let text = std::fs::read_to_string(root.join(file)).unwrap();
             assert!(!text.to_lowercase().contains("quill"), "{file}");
         }
-        let library = std::fs::read_to_string(root.join("src/lib.rs")).unwrap();
+        let library = std::fs::read_to_string(root.join("src/connector.rs")).unwrap();
         assert!(
             library.contains("name: \"Acme 'CRM'\"") && library.contains("id: \"acme-crm\""),
             "{library}"

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use sluice_tests::rig::program;
+
 use crate::{Desk, quill_crm};
 
 fn rules<'a>(report: &'a Value, verdict: &str) -> Vec<&'a str> {
@@ -44,6 +46,7 @@ async fn wrong_connectors_fail_at_the_rule_that_they_break_and_are_told_how_to_m
         ("untyped", "values-typed"),
         ("circles", "pages-end"),
         ("two-faced", "get-the-same"),
+        ("timeless", "times-utc"),
     ] {
         let crm = format!("{} | sed -u 's/\"settings\":{{/&\"fault\":\"{fault}\",/'", quill_crm());
         let (code, report) = desk.told(&["check", env!("WRONG_WASM"), "--crm", &crm]).await;
@@ -81,4 +84,36 @@ async fn a_crm_that_does_not_play_its_part_is_named() {
         assert_eq!(said.code, 1, "{}", said.out);
         assert!(said.err.contains(word), "{crm}: {}", said.err);
     }
+}
+
+/// What our own connectors may leave open, and why.
+async fn keeps_every_rule(component: &str, crm: &str, open: &[&str]) {
+    let desk = Desk::new();
+    let (code, report) = desk.told(&["check", component, "--crm", crm]).await;
+    assert_eq!(rules(&report, "broken"), [""; 0], "{report:#}");
+    assert_eq!(code, 0);
+    assert_eq!(rules(&report, "open"), open, "{report:#}");
+}
+
+#[tokio::test]
+async fn the_connector_of_lime_crm_keeps_every_rule() {
+    let crm = format!("{} --trial lime", program("sandbox-under-test").display());
+    keeps_every_rule(env!("LIME_WASM"), &crm, &[]).await;
+}
+
+#[tokio::test]
+async fn the_connector_of_webcrm_keeps_every_rule() {
+    let crm = format!("{} --trial webcrm", program("sandbox-under-test").display());
+    keeps_every_rule(env!("WEBCRM_WASM"), &crm, &["members-paged"]).await;
+}
+
+#[tokio::test]
+async fn a_connector_in_python_keeps_every_rule() {
+    let component = std::env::var("PYTHON_WASM").unwrap_or_else(|_| {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../target/components/python/csv_people.wasm").to_owned()
+    });
+    let crm = concat!("python3 ", env!("CARGO_MANIFEST_DIR"), "/../plugins/examples/python/serve.py");
+    let no_deliveries =
+        ["receive-any", "receive-alone", "verify-refuses", "subscribe-twice", "members-paged"];
+    keeps_every_rule(&component, crm, &no_deliveries).await;
 }

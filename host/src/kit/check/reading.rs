@@ -67,7 +67,9 @@ pub async fn try_all(
     let scan = match scan(&connection, limit, pages, findings).await {
         Ok(scan) => scan,
         Err(error) => {
-            findings.broken("nobody-twice", format!("a scan failed: {}", said(&error)));
+            let is_of_times = matches!(&error, CallError::Malformed { field, .. } if field.ends_with("-at"));
+            let id = if is_of_times { "times-utc" } else { "nobody-twice" };
+            findings.broken(id, format!("a scan failed: {}", said(&error)));
             return Ok(None);
         }
     };
@@ -210,6 +212,7 @@ fn once(scan: &Scan, findings: &mut Findings) {
 fn typed(bench: &Bench<'_>, scan: &Scan, types: &BTreeMap<String, FieldType>, findings: &mut Findings) {
     findings.tried("values-typed");
     findings.tried("ids-stable");
+    findings.tried("times-utc");
     let id_field = &bench.connector.description().id_field;
     // Of each field: values, and those that are text or JSON where another type is listed.
     let mut counted: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -220,6 +223,13 @@ fn typed(bench: &Bench<'_>, scan: &Scan, types: &BTreeMap<String, FieldType>, fi
                 continue;
             };
             let Some(found) = type_of(value) else { continue };
+            if !is_of_time(value) {
+                let id = &contact.id;
+                findings.broken(
+                    "times-utc",
+                    format!("`{name}` of contact {id} is not written as the contract says"),
+                );
+            }
             let (all, unfit) = counted.entry(name).or_default();
             *all += 1;
             match (listed, found) {
@@ -247,6 +257,15 @@ fn typed(bench: &Bench<'_>, scan: &Scan, types: &BTreeMap<String, FieldType>, fi
             findings
                 .broken("values-typed", format!("{unfit} of {all} values of `{name}` are not of its type"));
         }
+    }
+}
+
+/// Whether a date or a moment is written as the contract says; other values are.
+fn is_of_time(value: &Value) -> bool {
+    match value {
+        Value::Timestamp(text) => text.ends_with('Z') && text.parse::<Timestamp>().is_ok(),
+        Value::Date(text) => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
+        _ => true,
     }
 }
 

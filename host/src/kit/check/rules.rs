@@ -98,6 +98,9 @@ rules! {
     Reads: "changed-found", "`scan-changed` gives who was changed since then, or says `unsupported`.",
         "What was missed is never made up for.",
         "Compare with the CRM's time of change, a little earlier than asked; say `unsupported` if there is none.";
+    Reads: "times-utc", "Moments are RFC 3339 in UTC, and dates are YYYY-MM-DD.",
+        "An older state overwrites a newer one, or a birthday moves by a day.",
+        "Convert what the CRM writes, with its time zone, to `2026-11-28T09:00:00Z`; a date has no time zone.";
     Reads: "ids-stable", "A contact's id is its id field, and stays.",
         "Each sync makes new profiles.",
         "Use the CRM's own key, never a place in a list or an e-mail address.";

@@ -2,7 +2,15 @@
 
 #![allow(missing_docs)]
 
-use quill::Quill;
+// Its sources, because two components in one would export the same names.
+#[path = "../../../../plugins/quill/src/api.rs"]
+mod api;
+#[path = "../../../../plugins/quill/src/connector.rs"]
+mod connector;
+#[path = "../../../../plugins/quill/src/person.rs"]
+mod person;
+
+use connector::Quill;
 use serde::Deserialize;
 use sluice_sdk::paging::{read_cursor, write_cursor};
 use sluice_sdk::{
@@ -41,6 +49,8 @@ pub enum Fault {
     Circles,
     /// A single contact is another than in a scan.
     TwoFaced,
+    /// Writes moments as its CRM does, without a time zone.
+    Timeless,
 }
 
 /// More people than there are.
@@ -61,6 +71,11 @@ impl Wrong {
                         log::info(&format!("read {email}"));
                     }
                 }
+            }
+        }
+        if self.fault == Fault::Timeless {
+            for contact in &mut page.contacts {
+                contact.modified_at = contact.modified_at.take().map(|moment| moment.replace('Z', ""));
             }
         }
         if self.fault == Fault::Untyped {
@@ -97,7 +112,7 @@ impl Connector for Wrong {
     }
 
     fn open(settings: Settings) -> Result<Self, Error> {
-        let quill = Quill::open(quill::Settings { url: settings.url })?;
+        let quill = Quill::open(connector::Settings { url: settings.url })?;
         Ok(Self { quill, fault: settings.fault })
     }
 
