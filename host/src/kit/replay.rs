@@ -1,6 +1,8 @@
 //! Answers from recordings. Nothing is reached.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use url::Url;
@@ -72,15 +74,18 @@ impl Replay {
 
     fn unmatched_of(&self, asked: &Asked) -> Unmatched {
         let all = self.recorded.iter().map(|(name, exchange)| (name, differences(&exchange.asked, asked)));
-        // Another method or path is farther away than any number of other differences.
+        // Another method or path is farther away than any number of other differences; of as many, those are nearest
+        // whose values begin alike.
         let nearest = all.min_by_key(|(_, differences)| {
-            let far =
-                differences.iter().filter(|line| line.starts_with("method") || line.starts_with("address"));
-            (far.count(), differences.len())
+            let far = differences.iter().filter(|one| matches!(one.what.as_str(), "method" | "address"));
+            let alike: usize = differences.iter().map(Difference::alike).sum();
+            (far.count(), differences.len(), Reverse(alike))
         });
         Unmatched {
             asked: format!("{} {}", asked.method, asked.url),
-            nearest: nearest.map(|(name, differences)| (name.clone(), differences)),
+            nearest: nearest.map(|(name, differences)| {
+                (name.clone(), differences.iter().map(Difference::to_string).collect())
+            }),
         }
     }
 }
@@ -91,11 +96,37 @@ impl StandIn for Replay {
     }
 }
 
+/// One difference between a recorded request and one that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Difference {
+    what: String,
+    recorded: String,
+    asked: String,
+}
+
+impl Difference {
+    /// How many characters both have in common at their beginning.
+    fn alike(&self) -> usize {
+        self.recorded.chars().zip(self.asked.chars()).take_while(|(one, other)| one == other).count()
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, recorded, asked } = self;
+        write!(out, "{what}: recorded is `{recorded}`, asked was `{asked}`")
+    }
+}
+
 /// Where a request is another than the recorded one; nothing: it is that one.
-fn differences(recorded: &Asked, asked: &Asked) -> Vec<String> {
+fn differences(recorded: &Asked, asked: &Asked) -> Vec<Difference> {
     let mut lines = Vec::new();
     let mut differ = |what: &str, recorded: &str, asked: &str| {
-        lines.push(format!("{what}: recorded is `{recorded}`, asked was `{asked}`"));
+        lines.push(Difference {
+            what: what.to_owned(),
+            recorded: recorded.to_owned(),
+            asked: asked.to_owned(),
+        });
     };
     if recorded.method != asked.method {
         differ("method", recorded.method, asked.method);

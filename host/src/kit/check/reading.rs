@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Bench, Findings};
-use crate::connector::{CallError, Connection, SaidKind};
+use crate::connector::{CallError, Connection, Limit, SaidKind};
 use crate::contact::{Contact, ContactId, Cursor, Discard, FieldType, Page, Value};
 use crate::error::ErrorCode;
 use crate::kit::KitError;
@@ -67,8 +67,13 @@ pub async fn try_all(
     let scan = match scan(&connection, limit, pages, findings).await {
         Ok(scan) => scan,
         Err(error) => {
-            let is_of_times = matches!(&error, CallError::Malformed { field, .. } if field.ends_with("-at"));
-            let id = if is_of_times { "times-utc" } else { "nobody-twice" };
+            let id = match &error {
+                CallError::Malformed { field, .. } if field.ends_with("-at") => "times-utc",
+                CallError::Limit { limit: Limit::PageRecords, .. } => "pages-limited",
+                CallError::Limit { .. } => "within-limits",
+                CallError::Denied { .. } => "only-granted",
+                _ => "nobody-twice",
+            };
             findings.broken(id, format!("a scan failed: {}", said(&error)));
             return Ok(None);
         }
