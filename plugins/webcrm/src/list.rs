@@ -49,7 +49,7 @@ impl Place {
         if before == 0 {
             return Ok(true);
         }
-        let last = records(api, before, 1)?;
+        let last = records_at(api, before, 1)?;
         Ok(ids(&last, Table::Person)?.first().is_some_and(|id| *id <= self.after))
     }
 }
@@ -61,7 +61,7 @@ impl Place {
 pub fn page(api: &Api, place: Place, limit: u32) -> Result<(Vec<Record>, Option<Place>), Error> {
     let mut place = place.within(limit);
     loop {
-        let records = records(api, place.page, place.size)?;
+        let records = records_at(api, place.page, place.size)?;
         let ids = ids(&records, Table::Person)?;
         if !is_after(i64::MIN, &ids) {
             return Err(unordered(Table::Person));
@@ -72,13 +72,20 @@ pub fn page(api: &Api, place: Place, limit: u32) -> Result<(Vec<Record>, Option<
             }
             continue;
         }
-        let Some(last) = ids.last() else { return Ok((Vec::new(), None)) };
-        let next = Place { page: place.page.saturating_add(1), after: place.after.max(*last), ..place };
+        let is_full = u32::try_from(ids.len()).is_ok_and(|got| got >= place.size);
+        if !is_full && !records_at(api, place.page.saturating_add(1), place.size)?.is_empty() {
+            return Err(Error::unsupported(
+                "webCRM sends shorter pages than it was asked for, so that some persons could be left out. Give a smaller \
+                 `page-size`.",
+            ));
+        }
+        let after = ids.last().map_or(place.after, |last| place.after.max(*last));
+        let next = Place { page: place.page.saturating_add(1), after, ..place };
         let news = records.into_iter().zip(ids).filter(|(_, id)| *id > place.after).map(|(record, _)| record);
-        return Ok((news.collect(), Some(next)));
+        return Ok((news.collect(), is_full.then_some(next)));
     }
 }
 
-fn records(api: &Api, page: u32, size: u32) -> Result<Vec<Record>, Error> {
+fn records_at(api: &Api, page: u32, size: u32) -> Result<Vec<Record>, Error> {
     api.read(&format!("Persons?Page={page}&Size={size}"), Table::Person.what())
 }
