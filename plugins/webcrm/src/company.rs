@@ -17,6 +17,15 @@ use crate::table::Table;
 /// Up to so many organisations are asked for one by one.
 const FEW: usize = 3;
 
+/// Records on a page of the list of organisations: the most that webCRM gives.
+const LISTED: usize = 1000;
+
+/// Pages of that list that a call reads at most, so that all of it stays far below a call's limits.
+const PAGES: usize = 20;
+
+/// A page of the list is worth so many organisations that are asked for one by one.
+const WORTH: usize = 4;
+
 /// What a discarded delivery calls an organisation.
 const SUBJECT: &str = "company";
 
@@ -28,8 +37,9 @@ pub fn of_person(record: &Record) -> Option<i64> {
     record.integer("PersonOrganisationId").filter(|id| *id > 0)
 }
 
-/// The organisations of these persons. Many are asked for by query; what a query does not give is asked for by itself,
-/// so that a query that is refused, or understood otherwise than meant, leaves nobody without a company.
+/// The organisations of these persons. Many are asked for by query, or looked for in the list; what neither gives is
+/// asked for by itself, so that a query that is refused or understood otherwise than meant, and a list that shifts while
+/// it is read, leave nobody without a company.
 ///
 /// # Errors
 /// As webCRM answers.
@@ -48,6 +58,7 @@ pub fn of_persons(api: &Api, persons: &[Record], model: &Model) -> Result<Compan
             }
         }
     }
+    look_through_list(api, &wanted, &mut found)?;
     for id in wanted {
         if !found.contains_key(&id)
             && let Some(record) = one(api, Table::Organisation, id)?
@@ -56,6 +67,26 @@ pub fn of_persons(api: &Api, persons: &[Record], model: &Model) -> Result<Compan
         }
     }
     Ok(found)
+}
+
+/// As far as that takes fewer requests than asking one by one.
+fn look_through_list(api: &Api, wanted: &BTreeSet<i64>, found: &mut Companies) -> Result<(), Error> {
+    let missing = wanted.len().saturating_sub(found.len());
+    for page in 1..=(missing / WORTH).min(PAGES) {
+        let path = format!("Organisations?Page={page}&Size={LISTED}");
+        let records: Vec<Record> = api.read(&path, Table::Organisation.what())?;
+        let is_last = records.len() < LISTED;
+        for record in records {
+            let id = record.id(Table::Organisation)?;
+            if wanted.contains(&id) {
+                found.insert(id, record);
+            }
+        }
+        if is_last || found.len() >= wanted.len() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn queried(api: &Api, some: &[i64]) -> Result<Companies, Error> {

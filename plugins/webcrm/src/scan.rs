@@ -19,7 +19,8 @@ use crate::query::{Condition, Query};
 use crate::record::ids;
 use crate::table::Table;
 
-/// Persons on a page of the list where organisations are asked for one by one: a call may make 200 requests.
+/// Persons on a page of the list where their organisations may have to be asked for one by one: a call may make 200
+/// requests.
 const LISTED_WITH_COMPANIES: u32 = 100;
 
 /// How far before a moment changes are looked for: the clocks of the servers behind webCRM, and what was being saved

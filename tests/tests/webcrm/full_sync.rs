@@ -57,7 +57,7 @@ async fn by_queries_nobody_is_missed_and_nobody_comes_twice_while_people_move() 
     read_while_people_move(&rig, "webcrm.query").await;
 }
 
-/// Without its organisations, which would be asked for one by one.
+/// Without organisations, so that it is the persons alone that take the time.
 const ALONE: (&str, &str) =
     ("[[fields]]\nfield = \"company.OrganisationName\"\nattribute = \"Company\"\nkind = \"text\"\n", "");
 const FIELDS: (&str, &str) = ("[secrets]", "fields = [\"PersonFirstName\", \"PersonLastName\"]\n\n[secrets]");

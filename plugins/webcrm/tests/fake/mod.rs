@@ -147,6 +147,7 @@ impl Server {
             ["FieldsMetadata", table] => Self::metadata(table),
             ["Queries"] => self.query(&query),
             ["Persons"] => self.list(&query),
+            ["Organisations"] => self.page(self.organisations.values().cloned().collect(), &query),
             [table, "Hooks", ..] => self.hook(table, request, parts.get(2).copied()),
             ["Persons", id] => Self::one(&self.persons, id, &self.hidden),
             ["Organisations", id] => Self::one(&self.organisations, id, &[]),
