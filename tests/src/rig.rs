@@ -142,7 +142,8 @@ impl Installation {
             .replace("{apsis_url}", &addresses.apsis_url)
             .replace("lime.wasm", env!("LIME_WASM"));
         let file = installation.path("acme.toml");
-        std::fs::write(&file, change(text)).expect("the integration's file can be written");
+        let text = change(text).replace("{webcrm_url}", &addresses.webcrm_url);
+        std::fs::write(&file, text).expect("the integration's file can be written");
         let applied = installation.run(&["integration", "apply", &file.display().to_string()]).await;
         assert_eq!(applied.code(), 0, "{:?} {}", applied.lines, applied.log);
         installation
@@ -211,6 +212,7 @@ impl Installation {
             .args(arguments)
             .env("SLUICE_DEMO_WEBHOOK_SECRET", WEBHOOK_SECRET)
             .env("SLUICE_DEMO_LIME_KEY", &self.addresses.lime_key)
+            .env("SLUICE_DEMO_WEBCRM_TOKEN", &self.addresses.webcrm_token)
             .env("SLUICE_DEMO_APSIS_SECRET", &self.addresses.apsis_client_secret)
             .env("SLUICE_LOG", "info")
             .env("SLUICE_LISTEN", "127.0.0.1:0")

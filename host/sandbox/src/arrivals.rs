@@ -46,6 +46,8 @@ pub struct Peaks {
     pub downloads_per_minute: usize,
     /// Lime, any window of the configured length (300 s).
     pub lime_per_window: usize,
+    /// webCRM, any window of the configured length (60 s).
+    pub webcrm_per_window: usize,
 }
 
 /// Times within a window.
@@ -58,6 +60,11 @@ impl Window {
         self.trim(now, length);
         self.0.push_back(now);
         self.0.len()
+    }
+
+    /// The oldest that it holds.
+    pub(crate) fn first(&self) -> Option<Instant> {
+        self.0.front().copied()
     }
 
     /// How many the window that ends now holds, without this one.
@@ -112,6 +119,7 @@ pub(crate) struct Arrivals {
     exports: Window,
     downloads: Window,
     lime: Window,
+    webcrm: Window,
 }
 
 impl Arrivals {
@@ -132,6 +140,7 @@ impl Arrivals {
             exports: Window::default(),
             downloads: Window::default(),
             lime: Window::default(),
+            webcrm: Window::default(),
         }
     }
 
@@ -149,7 +158,7 @@ impl Arrivals {
         now: Instant,
         route: &'static str,
         profile: Option<u64>,
-        lime_window: Duration,
+        crm_window: Duration,
     ) -> u64 {
         let peaks = &mut self.peaks;
         let peak = |peak: &mut usize, held: usize| *peak = (*peak).max(held);
@@ -158,7 +167,10 @@ impl Arrivals {
             "apsis.import.upload" => {}
             "apsis.export.download" => peak(&mut peaks.downloads_per_minute, self.downloads.add(now, MINUTE)),
             _ if route.starts_with("lime.") => {
-                peak(&mut peaks.lime_per_window, self.lime.add(now, lime_window));
+                peak(&mut peaks.lime_per_window, self.lime.add(now, crm_window));
+            }
+            _ if route.starts_with("webcrm.") => {
+                peak(&mut peaks.webcrm_per_window, self.webcrm.add(now, crm_window));
             }
             _ => {
                 peak(&mut peaks.account_per_second, self.account.add(now, SECOND));

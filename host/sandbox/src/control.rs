@@ -1,5 +1,5 @@
 //! The sandbox's own address, for whoever plays the people on both sides: under `/_sandbox/`, on a port of
-//! its own.
+//! its own. A trial has `/people` beside it.
 //!
 //! | call | what it does |
 //! | --- | --- |
@@ -38,6 +38,7 @@ use crate::call::{Head, Reply};
 use crate::faults::FaultRule;
 use crate::lock::held;
 use crate::sandbox::Consent;
+use crate::trial;
 use crate::webhooks::WebhookCounters;
 use crate::world::World;
 
@@ -83,6 +84,9 @@ fn patched<T: Serialize + DeserializeOwned>(current: &T, body: &Bytes) -> Result
 }
 
 fn route(world: &Arc<World>, head: &Head, body: &Bytes) -> Result<Reply, SandboxError> {
+    if let Some(reply) = trial::answer(world, head) {
+        return reply;
+    }
     let segments = head.segments();
     let Some(("_sandbox", rest)) = segments.split_first().map(|(first, rest)| (*first, rest)) else {
         return Ok(Reply::message(StatusCode::NOT_FOUND, "Not found."));

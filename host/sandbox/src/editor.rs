@@ -6,7 +6,8 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, SandboxError};
+use crate::SandboxError;
+use crate::sandbox::Sandbox;
 
 /// The consent types of the sandbox's CRM, but for one that nobody changes.
 const TYPES: [u64; 6] = [1001, 1002, 1003, 1004, 1005, 1006];

@@ -1,13 +1,14 @@
 //! The rate limits of both sides, as sliding windows over what was let through.
 //!
-//! Numbers are those of the APSIS One developer hub ("Limits") and of Lime's REST start page; that the
-//! windows slide is inferred, and the strictest reading.
+//! Numbers are those of the APSIS One developer hub ("Limits"), of Lime's REST start page and of webCRM's notes on its
+//! API; that the first two slide is inferred, and the strictest reading.
 
 use std::time::{Duration, Instant};
 
 use crate::apsis::ApsisSwitches;
 use crate::arrivals::{MINUTE, SECOND, Window, Windows};
 use crate::lime::LimeSwitches;
+use crate::webcrm::WebcrmSwitches;
 
 /// The windows.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ pub(crate) struct Limits {
     exports: Window,
     downloads: Window,
     lime: Window,
+    webcrm: Window,
 }
 
 /// One window and how many it may hold.
@@ -77,5 +79,20 @@ impl Limits {
     pub(crate) fn lime(&mut self, now: Instant, switches: &LimeSwitches) -> Result<(), u64> {
         let length = Duration::from_secs(switches.rate_window_seconds);
         admit(now, vec![Limit { window: &mut self.lime, length, most: switches.rate_limit }])
+    }
+
+    /// webCRM says how long it is until one more request fits.
+    pub(crate) fn webcrm(&mut self, now: Instant, switches: &WebcrmSwitches) -> Result<(), u64> {
+        if !switches.limited {
+            return Ok(());
+        }
+        let length = Duration::from_secs(switches.rate_window_seconds);
+        admit(now, vec![Limit { window: &mut self.webcrm, length, most: switches.rate_limit }]).map_err(
+            |whole| {
+                let since = self.webcrm.first().map_or(Duration::ZERO, |first| now.duration_since(first));
+                let left = length.saturating_sub(since);
+                left.as_secs().saturating_add(1).min(whole)
+            },
+        )
     }
 }

@@ -8,15 +8,25 @@ use clap::Parser;
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{People, Sandbox, SandboxConfig, WebhookSwitches};
+use crate::{People, Sandbox, SandboxConfig, TrialCrm, WebcrmConfig, WebhookSwitches};
 
-/// Simulated Lime CRM and APSIS One, for trying Sluice and for testing it.
+/// Simulated Lime CRM, webCRM and APSIS One, for trying Sluice and for testing it.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// So many made-up persons instead of the 3,000 of the data files.
+    /// Only this CRM, for a connector to be tried against: says what an integration with it is opened with, and
+    /// tells of its people at `/people`.
+    #[arg(long, value_enum)]
+    trial: Option<TrialCrm>,
+    /// So many made-up persons instead of the 3,000 of the data files, or the 250 of a trial.
     #[arg(long)]
     persons: Option<u64>,
+    /// So many made-up persons in the simulated webCRM.
+    #[arg(long, default_value_t = 0)]
+    webcrm_persons: u64,
+    /// How webCRM behaves, as JSON: the switches that differ from the default.
+    #[arg(long, default_value = "{}")]
+    webcrm_switches: String,
     /// Another seed, other people and other chances.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -73,11 +83,25 @@ pub async fn main() -> anyhow::Result<()> {
         faults: serde_json::from_str(&arguments.faults).context("--faults")?,
         fault_seed: arguments.seed,
         ports: [arguments.lime_port, arguments.apsis_port, arguments.control_port],
+        webcrm: WebcrmConfig {
+            persons: arguments.webcrm_persons,
+            seed: arguments.seed,
+            switches: serde_json::from_str(&arguments.webcrm_switches).context("--webcrm-switches")?,
+            ..WebcrmConfig::default()
+        },
         ..SandboxConfig::default()
+    };
+    let config = match arguments.trial {
+        Some(crm) => crm.config(arguments.persons, arguments.seed, config),
+        None => config,
     };
     let sandbox = Sandbox::start(config).await?;
     let mut out = std::io::stdout();
-    writeln!(out, "{}", serde_json::to_string(sandbox.addresses())?)?;
+    let told = match arguments.trial {
+        Some(crm) => crm.told(sandbox.addresses()),
+        None => serde_json::to_value(sandbox.addresses())?,
+    };
+    writeln!(out, "{told}")?;
     out.flush()?;
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::SandboxError;
 use crate::apsis::{
     Apsis, ApsisSwitches, CRM, ConsentType, DumpedProfile, ImportReport, Mailable, MailableChange,
 };
@@ -21,36 +22,13 @@ use crate::lime::{Lime, LimeSwitches, People, Subscription};
 use crate::lock::held;
 use crate::server::{Site, serve};
 use crate::stop::{Moment, Stop};
+use crate::trial::TrialCrm;
+use crate::webcrm::{Webcrm, WebcrmConfig};
 use crate::webhooks::{self, Webhook, WebhookCounters, WebhookSwitches, Webhooks};
 use crate::world::World;
 
 /// The client id of the sandbox's one API key.
 pub const CLIENT_ID: &str = "b2f0c1de-0000-4000-8000-000000000001";
-
-/// Why a sandbox does not start, or refuses what it was asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// No port could be taken on the loopback address.
-    #[error("the sandbox could not listen on 127.0.0.1: {0}")]
-    Listen(#[source] std::io::Error),
-    /// Webhooks could not be sent.
-    #[error("the sandbox could not make an HTTP client: {0}")]
-    Client(#[source] reqwest::Error),
-    /// A line of the sandbox's own data cannot be read.
-    #[error("the sandbox's file of {file} objects cannot be read at line {line}")]
-    Data {
-        /// The limetype.
-        file: &'static str,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// A change of the CRM's data that Lime itself would refuse.
-    #[error("{0}")]
-    Refused(String),
-    /// A request to the sandbox's own address that makes no sense.
-    #[error("{0}")]
-    Control(String),
-}
 
 /// What a sandbox is to be.
 #[derive(Debug, Clone)]
@@ -79,6 +57,10 @@ pub struct SandboxConfig {
     pub keep_webhooks: usize,
     /// Ports for Lime, APSIS One and control; 0 for any.
     pub ports: [u16; 3],
+    /// The simulated webCRM.
+    pub webcrm: WebcrmConfig,
+    /// The CRM of which `/people` at the sandbox's own address tells, for a trial.
+    pub trial: Option<TrialCrm>,
 }
 
 impl Default for SandboxConfig {
@@ -96,6 +78,8 @@ impl Default for SandboxConfig {
             keep_arrivals: 100_000,
             keep_webhooks: 200_000,
             ports: [0; 3],
+            webcrm: WebcrmConfig::default(),
+            trial: None,
         }
     }
 }
@@ -111,6 +95,10 @@ pub struct Addresses {
     pub lime_read_only_key: String,
     /// The same data under an application whose name has a space.
     pub lime_spaced_url: String,
+    /// webCRM's base URL.
+    pub webcrm_url: String,
+    /// webCRM's application token.
+    pub webcrm_token: String,
     /// APSIS One's base URL.
     pub apsis_url: String,
     /// The API key's id.
@@ -141,7 +129,7 @@ pub struct Consent {
 #[derive(Debug)]
 pub struct Sandbox {
     addresses: Addresses,
-    world: Arc<World>,
+    pub(crate) world: Arc<World>,
     _stop: DropGuard,
 }
 
@@ -161,7 +149,8 @@ impl Sandbox {
         let lime_read_only_key = random_hex(42);
         let secret = config.apsis_client_secret.unwrap_or_else(|| random_hex(32).to_lowercase());
         let mut listeners = Vec::new();
-        for port in config.ports {
+        let webcrm_token = config.webcrm.token.clone().unwrap_or_else(|| random_hex(16).to_lowercase());
+        for port in config.ports.into_iter().chain([config.webcrm.port]) {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let listener = TcpListener::bind(address).await.map_err(SandboxError::Listen)?;
             let address = listener.local_addr().map_err(SandboxError::Listen)?;
@@ -173,6 +162,8 @@ impl Sandbox {
             lime_key: lime_key.clone(),
             lime_read_only_key: lime_read_only_key.clone(),
             lime_spaced_url: format!("{}/Acme%20AB", url(0)),
+            webcrm_url: url(3),
+            webcrm_token: webcrm_token.clone(),
             apsis_url: url(1),
             apsis_client_id: CLIENT_ID.to_owned(),
             apsis_client_secret: secret.clone(),
@@ -188,21 +179,28 @@ impl Sandbox {
             lime_read_only_key,
             webhooks.clone(),
         )?;
+        let hooks = Arc::new(Webhooks::new(config.webcrm.hooks.clone(), config.keep_webhooks));
+        let webcrm = Webcrm::new(&config.webcrm, webcrm_token, url(3), hooks.clone());
         let apsis = Apsis::new(config.apsis, CLIENT_ID.to_owned(), secret, random_hex(32), url(1));
         let world = Arc::new(World {
             lime,
+            webcrm,
             apsis,
             webhooks: webhooks.clone(),
             arrivals: Mutex::new(Arrivals::new(config.keep_arrivals)),
             limits: Mutex::default(),
             faults: Mutex::new(Faults::new(config.faults, config.fault_seed)),
             stopping: Mutex::default(),
+            trial: config.trial,
         });
         let stop = CancellationToken::new();
-        for ((listener, _), site) in listeners.into_iter().zip([Site::Lime, Site::Apsis, Site::Control]) {
+        let sites = [Site::Lime, Site::Apsis, Site::Control, Site::Webcrm];
+        for ((listener, _), site) in listeners.into_iter().zip(sites) {
             tokio::spawn(serve(site, listener, world.clone(), stop.clone()));
         }
-        tokio::spawn(webhooks::send(client, webhooks, stop.clone()));
+        for sender in [webhooks, hooks] {
+            tokio::spawn(webhooks::send(client.clone(), sender, stop.clone()));
+        }
         Ok(Self { addresses, world, _stop: stop.drop_guard() })
     }
 

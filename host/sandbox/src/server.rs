@@ -23,6 +23,7 @@ use crate::control;
 use crate::faults::Plan;
 use crate::lock::held;
 use crate::stop::Way;
+use crate::webcrm;
 use crate::world::World;
 
 /// The connection is to be dropped without an answer.
@@ -36,6 +37,7 @@ pub(crate) enum Site {
     Lime,
     Apsis,
     Control,
+    Webcrm,
 }
 
 /// Serves until `stop` is cancelled.
@@ -107,6 +109,35 @@ async fn answer(
                     // A query may read many rows: it must not hold up the other connections.
                     let handled =
                         tokio::task::spawn_blocking(move || world.lime.handle(&head, &route, &body, &host));
+                    handled.await.map_err(|_| Dropped)?
+                }
+            };
+            arrival.end(&plan, reply)
+        }
+        Site::Webcrm => {
+            let route = webcrm::Route::read(&head.segments());
+            let switches = world.webcrm.switches();
+            let class = route.class(&head.method);
+            let window = Duration::from_secs(switches.rate_window_seconds);
+            let number = held(&world.arrivals).note(now, class, None, window);
+            let arrival = Arrived { world: &world, class, number };
+            let admitted = held(&world.limits).webcrm(now, &switches);
+            let plan = held(&world.faults).plan(class, None);
+            let instead = match before(&plan, Ok(()), false, webcrm::failed).await {
+                Ok(instead) => instead,
+                Err(dropped) => return arrival.dropped(dropped),
+            };
+            let reply = match (admitted, instead) {
+                (Err(seconds), _) => webcrm::too_many(seconds),
+                (Ok(()), Some(reply)) => reply,
+                (Ok(()), None) => {
+                    let Ok(body) = to_bytes(Body::new(incoming), 10_000_000).await else {
+                        return arrival.dropped(Dropped);
+                    };
+                    let world = world.clone();
+                    // A query may read many records: it must not hold up the other connections.
+                    let handled =
+                        tokio::task::spawn_blocking(move || world.webcrm.handle(&head, &route, &body));
                     handled.await.map_err(|_| Dropped)?
                 }
             };

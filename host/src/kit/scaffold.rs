@@ -92,6 +92,7 @@ const BESIDE: &[(&str, &str)] = files! {
     "vendor/sdk/src/export.rs" = "plugins/sdk/src/export.rs",
     "vendor/sdk/src/host.rs" = "plugins/sdk/src/host.rs",
     "vendor/sdk/src/lib.rs" = "plugins/sdk/src/lib.rs",
+    "vendor/sdk/src/number.rs" = "plugins/sdk/src/number.rs",
     "vendor/sdk/src/paging.rs" = "plugins/sdk/src/paging.rs",
     "vendor/sdk/src/request.rs" = "plugins/sdk/src/request.rs",
     "vendor/sdk/src/retry_after.rs" = "plugins/sdk/src/retry_after.rs",
@@ -99,6 +100,9 @@ const BESIDE: &[(&str, &str)] = files! {
     "vendor/sdk/reader/Cargo.toml" = "plugins/sdk/reader/Cargo.toml",
     "vendor/sdk/reader/src/bindings.rs" = "plugins/sdk/reader/src/bindings.rs",
     "vendor/sdk/reader/src/lib.rs" = "plugins/sdk/reader/src/lib.rs",
+    "vendor/sdk/sender/Cargo.toml" = "plugins/sdk/sender/Cargo.toml",
+    "vendor/sdk/sender/src/bindings.rs" = "plugins/sdk/sender/src/bindings.rs",
+    "vendor/sdk/sender/src/lib.rs" = "plugins/sdk/sender/src/lib.rs",
 };
 
 /// A name for a connector.
@@ -216,6 +220,7 @@ mod tests {
         for (folder, to) in [
             ("plugins/sdk/src", "vendor/sdk/src"),
             ("plugins/sdk/reader/src", "vendor/sdk/reader/src"),
+            ("plugins/sdk/sender/src", "vendor/sdk/sender/src"),
             ("plugins/quill/src", "src"),
         ] {
             for entry in std::fs::read_dir(project.join(folder)).unwrap() {

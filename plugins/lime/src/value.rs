@@ -8,7 +8,7 @@
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sluice_sdk::{Choice, Value};
+use sluice_sdk::{Choice, Value, number};
 
 use crate::limetype::{Kind, Property};
 use crate::{record, time};
@@ -23,7 +23,7 @@ pub fn decode(property: &Property, raw: &RawValue, zone: &TimeZone) -> Value {
         Kind::YesNo => record::yesno(raw).map(Value::Boolean),
         Kind::Integer => integer(raw),
         Kind::Relation => integer(raw).or_else(|| related_id(raw)),
-        Kind::Decimal => plain(raw.get().trim_matches('"')).map(Value::Decimal),
+        Kind::Decimal => number::plain(raw.get().trim_matches('"')).map(Value::Decimal),
         Kind::Date => record::text(raw).and_then(|text| time::day_as_written(&text)).map(Value::Date),
         Kind::Time => record::text(raw)
             .and_then(|text| time::to_utc(&text, zone))
@@ -47,62 +47,12 @@ fn as_it_is(raw: &RawValue) -> Value {
 }
 
 fn integer(raw: &RawValue) -> Option<Value> {
-    let text = plain(raw.get().trim_matches('"'))?;
-    let whole = match text.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
-        Some(_) => return Some(Value::Decimal(text)),
-        None => text.as_str(),
-    };
-    // A number beyond 64 bits is kept exact as a decimal.
-    Some(whole.parse().map_or_else(|_| Value::Decimal(whole.to_owned()), Value::Integer))
+    number::integer(raw.get().trim_matches('"'))
 }
 
 fn related_id(raw: &RawValue) -> Option<Value> {
     let related: record::Record = serde_json::from_str(raw.get()).ok()?;
     Some(related.id().map_or(Value::Null, Value::Integer))
-}
-
-/// A JSON number without exponent, every digit kept: `1.2e3` is `1200`.
-fn plain(text: &str) -> Option<String> {
-    // A number is at most this long once written out; beyond that it is no amount of anything.
-    const LONGEST: i64 = 400;
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
-        None => (text, 0),
-    };
-    let (sign, digits) = match mantissa.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", mantissa),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || exponent.abs() > LONGEST {
-        return None;
-    }
-    if exponent == 0 {
-        return Some(mantissa.to_owned());
-    }
-    let all = format!("{whole}{fraction}");
-    let point = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
-    let written = if point <= 0 {
-        let zeros = "0".repeat(usize::try_from(point.unsigned_abs()).ok()?);
-        format!("0.{zeros}{all}")
-    } else {
-        let point = usize::try_from(point).ok()?;
-        if point >= all.len() {
-            format!("{all}{}", "0".repeat(point.saturating_sub(all.len())))
-        } else {
-            let (whole, fraction) = all.split_at(point);
-            format!("{whole}.{fraction}")
-        }
-    };
-    let trimmed = written.trim_start_matches('0');
-    let written = if trimmed.is_empty() || trimmed.starts_with('.') {
-        format!("0{trimmed}")
-    } else {
-        trimmed.to_owned()
-    };
-    Some(format!("{sign}{written}"))
 }
 
 /// An option in any of Lime's forms.

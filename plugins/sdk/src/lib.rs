@@ -1,8 +1,8 @@
 //! What the author of a Sluice connector needs, and nothing that a CRM is about.
 //!
 //! A connector is a type that implements [`Connector`], and [`Deliveries`] and [`Overviews`] where its
-//! CRM has them; [`export_complete!`], or `export_reader!` of the crate `sluice-sdk-reader` where it has neither,
-//! turns it into the exports of a component.
+//! CRM has them; [`export_complete!`] turns it into the exports of a component, or `export_sender!` of the crate
+//! `sluice-sdk-sender` where it has deliveries alone, or `export_reader!` of `sluice-sdk-reader` where it has neither.
 //!
 //! ```text
 //! struct Acme { settings: Settings }
@@ -12,6 +12,7 @@
 //!
 //! - [`settings`] reads the integration's settings into the author's own type;
 //! - [`request`] makes requests and turns what comes back into values or typed errors;
+//! - [`number`] keeps numbers as the CRM wrote them;
 //! - [`paging`] writes and reads cursors, and knows when a page was the last;
 //! - [`session`], [`secrets`] and [`log`] are the host's other services;
 //! - `bench` (on native targets) stands in for the host, so that `cargo test` needs no wasm.
@@ -26,6 +27,7 @@ mod connector;
 mod error;
 pub mod export;
 mod host;
+pub mod number;
 pub mod paging;
 pub mod request;
 mod retry_after;

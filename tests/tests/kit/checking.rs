@@ -102,6 +102,12 @@ async fn the_connector_of_lime_crm_keeps_every_rule() {
 }
 
 #[tokio::test]
+async fn the_connector_of_webcrm_keeps_every_rule() {
+    let crm = format!("{} --trial webcrm", program("sandbox-under-test").display());
+    keeps_every_rule(env!("WEBCRM_WASM"), &crm, &["members-paged"]).await;
+}
+
+#[tokio::test]
 async fn a_connector_in_python_keeps_every_rule() {
     let component = std::env::var("PYTHON_WASM").unwrap_or_else(|_| {
         concat!(env!("CARGO_MANIFEST_DIR"), "/../target/components/python/csv_people.wasm").to_owned()

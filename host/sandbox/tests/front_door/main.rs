@@ -12,5 +12,7 @@ mod profiles;
 mod receiver;
 mod stop;
 mod support;
+mod trial;
+mod webcrm;
 mod webhook_trouble;
 mod webhooks;
