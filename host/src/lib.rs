@@ -46,3 +46,4 @@ pub mod step;
 pub mod store;
 pub mod story;
 pub mod sync;
+pub mod upgrade;

@@ -63,6 +63,7 @@ texts! {
     NAME = "Name";
     CRM = "CRM";
     VERSION = "Version";
+    CONNECTOR = "Connector";
     MORE_SETTINGS = "More settings";
     SECRET_IS_SET = "It is set. Leave it empty to keep it.";
     MADE_BY_ITSELF = "Leave it empty: one is made.";
