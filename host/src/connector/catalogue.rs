@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::component::Connector;
 use crate::error::ErrorCode;
+use crate::upgrade::Version;
 
 /// Why a component cannot be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,18 @@ impl ErrorCode for CatalogueError {
             Self::Missing(_) => "catalogue-missing",
             Self::Ambiguous { .. } => "catalogue-ambiguous",
             Self::Damaged(_) => "catalogue-damaged",
+        }
+    }
+}
+
+impl Connector {
+    /// Which version of a connector it is.
+    pub fn version(&self) -> Version {
+        let description = self.description();
+        Version {
+            connector: format!("{PREFIX}{}", self.digest()),
+            id: description.id.clone(),
+            version: description.version.clone(),
         }
     }
 }

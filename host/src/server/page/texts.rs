@@ -110,7 +110,7 @@ texts! {
     NO_INTEGRATIONS = "There is no integration yet.";
     ENABLE_INTEGRATION = "Enable an integration";
     CHOOSE_CONNECTOR = "Choose the CRM";
-    NO_CONNECTORS = "This host has no connector yet. An operator adds one: POST /api/v1/connectors, or sluice integration apply FILE.";
+    NO_CONNECTORS = "This host has no connector yet. An operator adds one: sluice connector add FILE, or POST /api/v1/connectors.";
     LAST_FULL_SYNC = "Last full sync";
     BACKLOG = "Waiting";
     SYNC_NEEDED = "A full sync is needed";

@@ -28,25 +28,13 @@ use crate::integration::Integration;
 use crate::lane::Standing;
 use crate::overview::OverviewId;
 use crate::rules::Rules;
-use crate::upgrade::{Comparison, ContactDifference, UpgradeError, Version};
+use crate::upgrade::{Comparison, ContactDifference, UpgradeError};
 
 /// Contacts that are read in one call.
 const AT_ONCE: usize = 50;
 
 /// How often contacts that differ are read, at most: somebody may have changed them in the CRM between the two readings.
 const READINGS: u32 = 3;
-
-impl Connector {
-    /// Which version it is.
-    pub fn version(&self) -> Version {
-        let description = self.description();
-        Version {
-            connector: format!("sha256:{}", self.digest()),
-            id: description.id.clone(),
-            version: description.version.clone(),
-        }
-    }
-}
 
 /// Compares what the version that an integration uses, and another one, make of so many contacts that are known, evenly
 /// over all.
