@@ -14,11 +14,8 @@ use crate::integration::IntegrationId;
 use crate::profile::{Answer, TopicId};
 use crate::reason::Reason;
 
-/// Contacts that are read with both versions, where nothing else is asked for.
-pub const SAMPLE: u32 = 50;
-
 /// The most contacts that are read with both versions.
-pub const LARGEST_SAMPLE: u32 = 10_000;
+const LARGEST_SAMPLE: u32 = 10_000;
 
 /// Contacts that differ, and are shown.
 pub const SHOWN: usize = 20;
@@ -236,21 +233,47 @@ impl Comparison {
     }
 }
 
+/// How many contacts are read with both versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct Sample(u32);
+
+impl Sample {
+    /// Where nothing else is asked for.
+    pub const USUAL: u32 = 50;
+
+    /// How many.
+    pub fn contacts(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self(Self::USUAL)
+    }
+}
+
+impl TryFrom<u32> for Sample {
+    type Error = UpgradeError;
+
+    fn try_from(contacts: u32) -> Result<Self, UpgradeError> {
+        match (1..=LARGEST_SAMPLE).contains(&contacts) {
+            true => Ok(Self(contacts)),
+            false => Err(UpgradeError::Sample),
+        }
+    }
+}
+
 /// How an upgrade is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UpgradeTerms {
     /// Contacts that are read with both versions.
-    pub sample: u32,
+    pub sample: Sample,
     /// It is done, whatever differs.
     pub accept_differences: bool,
     /// The revision of the integration that whoever asks for it has seen.
     pub revision: Option<i64>,
-}
-
-impl Default for UpgradeTerms {
-    fn default() -> Self {
-        Self { sample: SAMPLE, accept_differences: false, revision: None }
-    }
 }
 
 /// What became of an upgrade.

@@ -15,24 +15,31 @@ use crate::need::{NeedCode, NewNeed};
 use crate::store::{ComponentRecord, StoreError, Switch};
 use crate::sync;
 use crate::upgrade::{
-    Comparison, ConnectorLine, ConnectorWords, LARGEST_SAMPLE, RolledOut, Rollout, UpgradeEnd, UpgradeError,
+    Comparison, ConnectorLine, ConnectorWords, RolledOut, Rollout, Sample, UpgradeEnd, UpgradeError,
     UpgradeTerms, Upgraded, Version,
 };
 
 /// Which way an integration goes.
 #[derive(Clone, Copy)]
-enum Way {
+enum Way<'a> {
     /// To a version that somebody named. It can return.
-    Upgrade,
+    Upgrade(&'a Connector),
     /// To the version before.
     Rollback,
 }
 
-impl Way {
+impl Way<'_> {
     fn what(self) -> &'static str {
         match self {
-            Self::Upgrade => "connector.upgrade",
+            Self::Upgrade(_) => "connector.upgrade",
             Self::Rollback => "connector.rollback",
+        }
+    }
+
+    fn named(self) -> Option<String> {
+        match self {
+            Self::Upgrade(to) => Some(to.version().connector),
+            Self::Rollback => None,
         }
     }
 }
@@ -124,7 +131,7 @@ impl Admin {
         &self,
         id: &IntegrationId,
         to: &Connector,
-        sample: u32,
+        sample: Sample,
     ) -> Result<Comparison, Failure> {
         self.compared(&self.standing(id).await?, to, sample).await
     }
@@ -133,11 +140,8 @@ impl Admin {
         &self,
         standing: &Standing,
         to: &Connector,
-        sample: u32,
+        sample: Sample,
     ) -> Result<Comparison, Failure> {
-        if sample == 0 || sample > LARGEST_SAMPLE {
-            return Err(failed(UpgradeError::Sample));
-        }
         Box::pin(sync::compare(&self.service, standing, to, sample)).await.map_err(failed)
     }
 
@@ -157,7 +161,7 @@ impl Admin {
         to: &Connector,
         terms: UpgradeTerms,
     ) -> Result<Upgraded, Failure> {
-        self.switch(id, Some(to), terms, Way::Upgrade).await
+        self.switch(id, Way::Upgrade(to), terms).await
     }
 
     /// Has an integration return to the version of its connector that it used before, by the same checks.
@@ -165,7 +169,7 @@ impl Admin {
     /// # Errors
     /// As `upgrade`; there is no version before.
     pub async fn rollback(&self, id: &IntegrationId, terms: UpgradeTerms) -> Result<Upgraded, Failure> {
-        self.switch(id, None, terms, Way::Rollback).await
+        self.switch(id, Way::Rollback, terms).await
     }
 
     /// The version that an integration used before.
@@ -184,21 +188,20 @@ impl Admin {
     async fn switch(
         &self,
         id: &IntegrationId,
-        to: Option<&Connector>,
+        way: Way<'_>,
         terms: UpgradeTerms,
-        way: Way,
     ) -> Result<Upgraded, Failure> {
         let mut known = None;
-        let about = About { integration: Some(id), about: to.map(|to| to.version().connector) };
+        let about = About { integration: Some(id), about: way.named() };
         let doing = async {
             let standing = self.standing(id).await?;
             if terms.revision.is_some_and(|seen| seen != standing.revision) {
                 let changed = StoreError::Changed { integration: id.clone(), revision: standing.revision };
                 return Err(failed(changed));
             }
-            let to = match to {
-                Some(to) => to.clone(),
-                None => self.before(&standing).await?,
+            let to = match way {
+                Way::Upgrade(to) => to.clone(),
+                Way::Rollback => self.before(&standing).await?,
             };
             let name = to.version().connector;
             if name == standing.integration.connector {
@@ -214,7 +217,7 @@ impl Admin {
             }
             let need =
                 (!is_neutral).then(|| NewNeed::about(NeedCode::ConnectorChanged, vec![way_of(&comparison)]));
-            let may_return = matches!(way, Way::Upgrade);
+            let may_return = matches!(way, Way::Upgrade(_));
             let switch = Switch { revision: standing.revision, to: name, may_return, need };
             let revision = self.store().switch_connector(id, &switch).await.map_err(failed)?;
             let [before, after] =

@@ -15,7 +15,7 @@ use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::profile::Answer;
 use crate::upgrade::{
-    AnswerChange, Comparison, ConnectorLine, ContactDifference, RolledOut, Rollout, SAMPLE, UpgradeEnd,
+    AnswerChange, Comparison, ConnectorLine, ContactDifference, RolledOut, Rollout, Sample, UpgradeEnd,
     UpgradeError, UpgradeTerms, Upgraded,
 };
 
@@ -74,7 +74,7 @@ pub struct Upgrade {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct How {
     /// So many contacts that are known are read with both versions, evenly over all.
-    #[arg(long, value_name = "N", default_value_t = SAMPLE)]
+    #[arg(long, value_name = "N", default_value_t = Sample::USUAL)]
     sample: u32,
     /// Only compare.
     #[arg(long)]
@@ -85,8 +85,13 @@ pub struct How {
 }
 
 impl How {
-    fn terms(self) -> UpgradeTerms {
-        UpgradeTerms { sample: self.sample, accept_differences: self.accept_differences, revision: None }
+    fn sample(self) -> Result<Sample> {
+        Sample::try_from(self.sample).or_fail()
+    }
+
+    fn terms(self) -> Result<UpgradeTerms> {
+        let sample = self.sample()?;
+        Ok(UpgradeTerms { sample, accept_differences: self.accept_differences, revision: None })
     }
 }
 
@@ -127,7 +132,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
                 let to = admin.connector_before(&id).await?;
                 return compare(context, &admin, &id, &to, how).await;
             }
-            let rolled = Box::pin(admin.rollback(&id, how.terms())).await?;
+            let rolled = Box::pin(admin.rollback(&id, how.terms()?)).await?;
             return upgraded(context, &id, rolled);
         }
     }
@@ -252,7 +257,7 @@ async fn upgrade(
     if how.dry_run {
         return compare(context, admin, id, to, how).await;
     }
-    let done = Box::pin(admin.upgrade(id, to, how.terms())).await?;
+    let done = Box::pin(admin.upgrade(id, to, how.terms()?)).await?;
     upgraded(context, id, done)
 }
 
@@ -263,7 +268,7 @@ async fn compare(
     to: &Connector,
     how: How,
 ) -> Result<End> {
-    let comparison = Box::pin(admin.compare_connectors(id, to, how.sample)).await?;
+    let comparison = Box::pin(admin.compare_connectors(id, to, how.sample()?)).await?;
     context.answer(&serde_json::json!({ "integration": id, "comparison": comparison }), || {
         let mut lines = in_words(&comparison);
         lines.push(format!("{id} was not switched; without --dry-run it is, if it can be"));
@@ -309,7 +314,7 @@ async fn roll_out(
     how: How,
 ) -> Result<End> {
     let percent = canary.unwrap_or(100);
-    let rollout = Box::pin(admin.rollout(to, id, percent, how.terms())).await?;
+    let rollout = Box::pin(admin.rollout(to, id, percent, how.terms()?)).await?;
     let Rollout { to, using, integrations } = &rollout;
     context.answer(&rollout, || {
         let mut lines = vec![format!(

@@ -50,7 +50,10 @@ pub async fn a_component_says_who_uses_it_and_goes_when_nobody_does(store: &dyn 
     assert_eq!(store.components().await.unwrap(), listed);
 
     let refused = store.remove_component(&name('a')).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::ComponentInUse { integrations, .. } if integrations == "a"), "{refused}");
+    assert!(
+        matches!(&refused, StoreError::ComponentInUse { integrations, .. } if integrations == "a"),
+        "{refused}"
+    );
     assert!(store.component(&name('a')).await.unwrap().is_some());
     store.remove_component(&name('b')).await.unwrap();
     assert_eq!(store.component(&name('b')).await.unwrap(), None);

@@ -3,9 +3,8 @@
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use sluice_tests::live::{Live, On};
-use sluice_tests::rig::made_up;
 
-use crate::versions::{CONSENTS, ONE, add, apply, used_by, version, well};
+use crate::versions::{CONSENTS, ONE, add, apply, remotes, used_by, version, well};
 
 struct Asker {
     place: String,
@@ -49,7 +48,7 @@ fn connector(rest: &str) -> String {
 
 /// A host with an integration of version 1.0.0, and all people synced.
 async fn host() -> Live {
-    let live = Live::start(On::Sqlite, made_up(10), |text| text).await;
+    let live = Live::start(On::Sqlite, remotes(), |text| text).await;
     apply(&live, ONE, &version(&live, "1.0.0"), CONSENTS).await;
     well(&live, &["sync", "start", ONE]).await;
     live
@@ -118,4 +117,22 @@ async fn what_differs_is_shown_to_operators_and_kept_nowhere() {
     let stranger = Asker::with(&live, "viewer", &["--integration", "somebody-else"]).await;
     let (_, listed) = stranger.ask(Method::GET, "/connectors", None, None).await;
     assert!(!listed.to_string().contains(&format!("\"{ONE}\"]")), "who uses it is not told: {listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_which_version_is_used() {
+    let live = host().await;
+    let operator = Asker::with(&live, "operator", &[]).await;
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let form = format!("token={}", operator.token);
+    let login = client.post(format!("{}/login", live.url())).body(form);
+    let login = login.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+    let cookie = login.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    well(&live, &["connector", "upgrade", ONE, "--to", &version(&live, "1.1.0")]).await;
+    let settings = client.get(format!("{}/integrations/{ONE}/settings", live.url())).header("cookie", cookie);
+    let page = settings.send().await.unwrap().text().await.unwrap();
+    for words in ["<dd>Versioned</dd>", "<dd>1.1.0</dd>", &format!("<dd>{}</dd>", used_by(&live, ONE).await)]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }

@@ -35,7 +35,7 @@ async fn what_an_integration_cannot_use_is_refused_with_what_uses_it() {
     let (_, _, message) = error(&ended);
     assert!(message.contains("`city`") && message.contains("`news`"), "{message}");
     assert_eq!(used_by(&rig, ONE).await, before);
-    let journal = well(&rig, &["journal", "--integration", ONE]).await;
+    let journal = well(&rig, &["journal", ONE]).await;
     let refused = |line: &&serde_json::Value| line["failure"]["code"] == "upgrade-obstacles";
     assert_eq!(journal.lines.iter().filter(refused).count(), 7, "{:?}", journal.lines);
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sluice_tests::rig::{Ended, Rig, made_up};
+use sluice_tests::rig::{Ended, Rig};
 
-use crate::versions::{CONSENTS, add, apply, error, version};
+use crate::versions::{CONSENTS, add, apply, error, remotes, version};
 
 /// What became of each integration.
 fn ends(ended: &Ended) -> BTreeMap<String, String> {
@@ -16,7 +16,7 @@ fn ends(ended: &Ended) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn a_share_is_always_the_same_and_a_greater_one_goes_on_from_there() {
-    let rig = Rig::start(made_up(10)).await;
+    let rig = Rig::start(remotes()).await;
     let first = version(&rig, "1.0.0");
     for id in ["one", "two", "three"] {
         apply(&rig, id, &first, "").await;

@@ -28,7 +28,7 @@ async fn an_upgrade_under_load_loses_nothing(on: On) {
     };
     let people = People::Generated { persons, seed: 11 };
     let config = SandboxConfig { people, webhooks, ..SandboxConfig::default() };
-    let live = Live::start(on, config, |text| text + "\n[sync]\npage-size = 50\n" + IMMEDIATELY).await;
+    let live = Live::start(on, config, |text| text + "\n[sync]\npage-size = 10\n" + IMMEDIATELY).await;
     let mut editor = live.editor();
     assert_eq!(live.sync().await.last()["phase"], "completed");
     let before = used_by(&live, ACME).await;
@@ -71,7 +71,7 @@ async fn switch_in_a_run(live: &Live, editor: &mut Editor, command: &[&str]) {
     let (_, ended) = run.end().await;
     assert_eq!(
         (&ended["phase"], &ended["id"]),
-        (&"completed".into(), &reading["id"]),
+        (&"completed".into(), &reading["run"]),
         "the same run: {ended}"
     );
     assert_adds_up(&ended);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
+use sluice_sandbox::{ApsisSwitches, SandboxConfig};
 use sluice_tests::rig::{Ended, Rig, made_up};
 
 /// How long the words in the component are.
@@ -90,9 +91,15 @@ pub async fn apply(rig: &Rig, id: &str, component: &str, more: &str) {
     well(rig, &["integration", "apply", &path.display().to_string()]).await;
 }
 
+/// A sandbox with a few people of its own. Each comparison asks APSIS One for a token, and many are made here.
+pub fn remotes() -> SandboxConfig {
+    let apsis = ApsisSwitches { tokens_per_minute: 1_000, ..ApsisSwitches::default() };
+    SandboxConfig { apsis, ..made_up(10) }
+}
+
 /// An installation with an integration of version 1.0.0, and all people synced.
 pub async fn synced(store: Option<String>) -> Rig {
-    let rig = Rig::start_on(store, made_up(10), |text| text).await;
+    let rig = Rig::start_on(store, remotes(), |text| text).await;
     apply(&rig, ONE, &version(&rig, "1.0.0"), CONSENTS).await;
     let run = well(&rig, &["sync", "start", ONE]).await;
     assert_eq!(run.last()["counters"]["created"], 32, "every fifth is a vendor: {}", run.last());

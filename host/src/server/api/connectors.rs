@@ -10,10 +10,9 @@ use utoipa::ToSchema;
 use super::done;
 use super::extract::{At, Json, body};
 use super::problem::{Answer, Problems};
-use super::upgrades::sample;
 use crate::admin::Admin;
 use crate::connector::Connector;
-use crate::upgrade::{ConnectorLine, Rollout, UpgradeTerms};
+use crate::upgrade::{ConnectorLine, Rollout, Sample, UpgradeTerms};
 
 /// The largest component.
 const COMPONENT_BYTES: usize = 64 << 20;
@@ -107,9 +106,9 @@ pub struct NewRollout {
     #[schema(minimum = 1, maximum = 100)]
     pub percent: u32,
     /// Contacts that are read with both versions.
-    #[serde(default = "sample")]
-    #[schema(minimum = 1, maximum = 10000, default = 50)]
-    pub sample: u32,
+    #[serde(default)]
+    #[schema(value_type = u32, minimum = 1, maximum = 10000, default = 50)]
+    pub sample: Sample,
     /// Integrations are switched though something differs.
     #[serde(default)]
     pub accept_differences: bool,

@@ -14,12 +14,7 @@ use super::problem::{Answer, Problems};
 use crate::admin::Admin;
 use crate::integration::IntegrationId;
 use crate::store::StoreError;
-use crate::upgrade::{Comparison, SAMPLE, UpgradeEnd, UpgradeError, UpgradeTerms, Upgraded, Version};
-
-/// Contacts that are read with both versions, if nobody says.
-pub fn sample() -> u32 {
-    SAMPLE
-}
+use crate::upgrade::{Comparison, Sample, UpgradeEnd, UpgradeError, UpgradeTerms, Upgraded, Version};
 
 /// The version of its connector that an integration uses.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,9 +53,9 @@ pub struct Comparing {
     /// A component in the store: its name, `sha256:<digest>`, or the first digits of the digest.
     pub to: String,
     /// Contacts that are read with both versions.
-    #[serde(default = "sample")]
-    #[param(minimum = 1, maximum = 10000, default = 50)]
-    pub sample: u32,
+    #[serde(default)]
+    #[param(value_type = u32, minimum = 1, maximum = 10000, default = 50)]
+    pub sample: Sample,
 }
 
 /// Compares the version of its connector that an integration uses with another one: whether the integration can use it,
@@ -85,9 +80,9 @@ pub struct NewUpgrade {
     /// A component in the store: its name, `sha256:<digest>`, or the first digits of the digest.
     pub to: String,
     /// Contacts that are read with both versions.
-    #[serde(default = "sample")]
-    #[schema(minimum = 1, maximum = 10000, default = 50)]
-    pub sample: u32,
+    #[serde(default)]
+    #[schema(value_type = u32, minimum = 1, maximum = 10000, default = 50)]
+    pub sample: Sample,
     /// The integration is switched though something differs.
     #[serde(default)]
     pub accept_differences: bool,
@@ -98,9 +93,9 @@ pub struct NewUpgrade {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct NewRollback {
     /// Contacts that are read with both versions.
-    #[serde(default = "sample")]
-    #[schema(minimum = 1, maximum = 10000, default = 50)]
-    pub sample: u32,
+    #[serde(default)]
+    #[schema(value_type = u32, minimum = 1, maximum = 10000, default = 50)]
+    pub sample: Sample,
     /// The integration is switched though something differs.
     #[serde(default)]
     pub accept_differences: bool,

@@ -64,6 +64,7 @@ texts! {
     CRM = "CRM";
     VERSION = "Version";
     CONNECTOR = "Connector";
+    COMPONENT = "Its file";
     MORE_SETTINGS = "More settings";
     SECRET_IS_SET = "It is set. Leave it empty to keep it.";
     MADE_BY_ITSELF = "Leave it empty: one is made.";

@@ -28,7 +28,7 @@ use crate::integration::Integration;
 use crate::lane::Standing;
 use crate::overview::OverviewId;
 use crate::rules::Rules;
-use crate::upgrade::{Comparison, ContactDifference, UpgradeError};
+use crate::upgrade::{Comparison, ContactDifference, Sample, UpgradeError};
 
 /// Contacts that are read in one call.
 const AT_ONCE: usize = 50;
@@ -46,7 +46,7 @@ pub async fn compare(
     service: &Service,
     standing: &Standing,
     to: &Connector,
-    sample: u32,
+    sample: Sample,
 ) -> Result<Comparison, SyncError> {
     let integration = &standing.integration;
     let from = load(service, integration).await?;
@@ -64,7 +64,7 @@ pub async fn compare(
     };
     let zone = TimeZone::get(&integration.time_zone).unwrap_or(TimeZone::UTC);
     let today = zone.to_datetime(Timestamp::now()).date();
-    let known = service.store().known_sample(&integration.id, sample).await?;
+    let known = service.store().known_sample(&integration.id, sample.contacts()).await?;
     match read(&before, &after, today, &known).await {
         Ok(differences) => Ok(Comparison::of(from, to, known.len() as u64, differences)),
         Err(Unread::Before(error)) => Ok(Comparison::unread(from, to, Failure::from(&error))),
