@@ -1,6 +1,6 @@
 //! Builds the components that the tests run, so that `cargo test` alone is enough, and tells the tests
-//! where they are: `FAULTY_WASM`, `OTHER_VERSION_WASM`, `PUSHY_WASM`, `LIME_WASM`, `WEBCRM_WASM`, `QUILL_WASM`,
-//! `WRONG_WASM`.
+//! where they are: `FAULTY_WASM`, `OTHER_VERSION_WASM`, `PUSHY_WASM`, `VERSIONED_WASM`, `LIME_WASM`, `WEBCRM_WASM`,
+//! `QUILL_WASM`, `WRONG_WASM`.
 //!
 //! A cargo within a cargo: it has a target directory of its own, and none of the outer one's settings.
 #![allow(clippy::panic, clippy::expect_used, reason = "a build that cannot go on says why and ends")]
@@ -13,6 +13,7 @@ const COMPONENTS: &[(&str, &str)] = &[
     ("faulty", "FAULTY_WASM"),
     ("other-version", "OTHER_VERSION_WASM"),
     ("pushy", "PUSHY_WASM"),
+    ("versioned", "VERSIONED_WASM"),
     ("lime", "LIME_WASM"),
     ("webcrm", "WEBCRM_WASM"),
     ("quill", "QUILL_WASM"),

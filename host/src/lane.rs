@@ -63,6 +63,8 @@ pub struct Standing {
     pub enabled: bool,
     /// It is to be deleted, once its webhook is taken back.
     pub retiring: bool,
+    /// The component that it used before, and can return to.
+    pub connector_before: Option<String>,
     /// The last part of the address that the CRM delivers to.
     pub key: String,
     /// The one before it, taken until that moment.

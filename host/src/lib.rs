@@ -48,3 +48,4 @@ pub mod store;
 pub mod story;
 pub mod sync;
 pub mod traces;
+pub mod upgrade;

@@ -51,11 +51,13 @@ pub enum NeedCode {
     AddressesUnread,
     /// A mapping row is left out, because one side has no more what it names.
     MappingPaused,
+    /// The connector was replaced by a version that makes other values of the CRM's.
+    ConnectorChanged,
 }
 
 impl NeedCode {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NeverSynced,
         Self::FieldMappingsChanged,
         Self::ConsentMappingsChanged,
@@ -71,6 +73,7 @@ impl NeedCode {
         Self::MalformedRecord,
         Self::AddressesUnread,
         Self::MappingPaused,
+        Self::ConnectorChanged,
     ];
 
     /// The code as stored and shown: `never-synced`.
@@ -91,6 +94,7 @@ impl NeedCode {
             Self::MalformedRecord => "malformed-record",
             Self::AddressesUnread => "addresses-unread",
             Self::MappingPaused => "mapping-paused",
+            Self::ConnectorChanged => "connector-changed",
         }
     }
 
@@ -118,6 +122,7 @@ impl NeedCode {
             Self::MappingPaused => {
                 "a mapping is paused, since the CRM or APSIS One has no more what it names; mend it, `sluice doctor` says how"
             }
+            Self::ConnectorChanged => "the connector was replaced by a version that reads contacts otherwise",
             Self::AddressesUnread => "who shares an address with whom is known once all contacts were read",
         }
     }

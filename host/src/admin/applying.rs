@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{About, Admin, Done, failed};
-use crate::connector::{Connector, read_component};
+use crate::connector::read_component;
 use crate::error::Failure;
 use crate::integration::{ConditionRow, ConsentRow, FieldRow, Integration, IntegrationId};
 use crate::secret::{NewSecret, SecretName, check_secret};
@@ -243,19 +243,5 @@ impl Admin {
             Ok(Done { value: (), before: serde_json::to_value(before).ok(), after: None })
         };
         self.noted("integration.delete", About::integration(id), doing).await
-    }
-
-    /// Takes a connector's component into the store, once it has been loaded; its name there.
-    ///
-    /// # Errors
-    /// It is no connector that this host can load; the store fails.
-    pub async fn add_connector(&self, component: Vec<u8>) -> Result<Connector, Failure> {
-        let doing = async {
-            let connector = self.service.engine().load(&component).await.map_err(failed)?;
-            let name = format!("sha256:{}", connector.digest());
-            self.store().put_component(&name, component).await.map_err(failed)?;
-            Ok(Done::with_after(connector, &name))
-        };
-        self.noted("connector.add", About::default(), doing).await
     }
 }

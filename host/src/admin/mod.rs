@@ -6,6 +6,7 @@
 
 mod applying;
 mod checks;
+mod connectors;
 mod contacts;
 mod deliveries;
 mod overviews;
@@ -13,6 +14,7 @@ mod runs;
 mod secrets;
 mod tokens;
 mod trying;
+mod watching;
 
 use std::sync::Arc;
 
@@ -32,6 +34,7 @@ pub use overviews::{Imported, NewOverview, OverviewLine, Overviews, TagLine};
 pub use secrets::{RotatedSecrets, SecretLeft};
 pub use tokens::{NewToken, TokenCreated};
 pub use trying::Matching;
+pub use watching::{WatchError, Watching};
 
 /// Somebody at work on a host.
 #[derive(Clone)]

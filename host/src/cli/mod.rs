@@ -5,6 +5,7 @@
 //! standard error, so that standard output holds the answer alone.
 
 mod audit;
+mod catalogue;
 mod config;
 mod connector;
 mod contact;

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::sync::{finish, follow};
 use super::{Context, End, Opened, OrFail, Result, output};
 use crate::contact::ContactId;
-use crate::difference::Difference;
+use crate::difference::{AttributeChange, Difference};
 use crate::integration::{Integration, IntegrationId};
 use crate::profile::ConsentType;
 use crate::run::{Run, RunContact, RunOrder, Source};
@@ -127,17 +127,7 @@ fn in_words(of: &RunContact, difference: &Difference) -> String {
     if difference.deletes {
         lines.push("    the profile would be deleted".to_owned());
     }
-    let value = |text: &Option<String>| {
-        text.as_ref().map_or_else(|| "nothing".to_owned(), |text| format!("\"{text}\""))
-    };
-    for change in &difference.attributes {
-        lines.push(format!(
-            "    {}: {} -> {}",
-            change.attribute,
-            value(&change.before),
-            value(&change.after)
-        ));
-    }
+    lines.extend(difference.attributes.iter().map(attribute_in_words));
     for change in &difference.consents {
         let before = change.before.map_or("never asked", state);
         lines.push(format!(
@@ -148,6 +138,14 @@ fn in_words(of: &RunContact, difference: &Difference) -> String {
         ));
     }
     lines.join("\n")
+}
+
+/// An attribute's values before and after, for people.
+pub fn attribute_in_words(change: &AttributeChange) -> String {
+    let value = |text: &Option<String>| {
+        text.as_ref().map_or_else(|| "nothing".to_owned(), |text| format!("\"{text}\""))
+    };
+    format!("    {}: {} -> {}", change.attribute, value(&change.before), value(&change.after))
 }
 
 fn state(consent: ConsentType) -> &'static str {

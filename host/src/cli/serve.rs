@@ -41,6 +41,10 @@ pub struct Args {
     /// SLUICE_LEASE; 10 if nobody says.
     #[arg(long, value_name = "SECONDS")]
     lease: Option<String>,
+    /// For development: a folder whose .wasm files are added when they change, and used at once by the integrations that
+    /// use their connector. SLUICE_WATCH_CONNECTORS.
+    #[arg(long, value_name = "DIR")]
+    watch_connectors: Option<String>,
 }
 
 impl Args {
@@ -52,6 +56,7 @@ impl Args {
             ("server.tls-key", "--tls-key", &self.tls_key),
             ("server.public-url", "--public-url", &self.public_url),
             ("server.lease", "--lease", &self.lease),
+            ("server.watch-connectors", "--watch-connectors", &self.watch_connectors),
         ];
         let given =
             |(key, flag, text): (_, _, &Option<String>)| Some(Given { key, flag, text: text.clone()? });

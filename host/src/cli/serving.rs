@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::hold::LOOK_EVERY;
 use super::{Context, Opened, OrFail, Result};
+use crate::admin::Watching;
 use crate::hosting::HostId;
 use crate::server::{self, Listening};
 use crate::sync::{Alerting, Holdings, Terms};
@@ -45,7 +46,13 @@ impl Serving {
         }
         let alerting = Alerting::new(&config.alerts).or_fail()?;
         let service = opened.service_at(config.server.public_url.clone())?;
+        let watching =
+            config.server.watch_connectors.as_deref().map(Watching::start).transpose().or_fail()?;
         let (stop, host) = (CancellationToken::new(), HostId::fresh());
+        if let Some(watching) = watching {
+            // What it has begun is whole or not at all.
+            tokio::spawn(watching.go_on(service.clone(), stop.clone()));
+        }
         let answering = tokio::spawn(server::serve(listening, service.clone(), host.clone(), stop.clone()));
         if let Some(metrics) = metrics {
             // It ends with what it tells of.

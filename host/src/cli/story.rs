@@ -121,7 +121,8 @@ fn of_explained(explained: &Explained) -> Vec<String> {
     lines
 }
 
-fn dated(at: Option<jiff::Timestamp>) -> String {
+/// A moment after a comma, where it is known.
+pub fn dated(at: Option<jiff::Timestamp>) -> String {
     at.map_or_else(String::new, |at| format!(", {}", moment(at)))
 }
 

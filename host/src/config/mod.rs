@@ -66,6 +66,8 @@ pub struct ServerConfig {
     pub lease: Duration,
     /// How long it may take to stop.
     pub stop_within: Duration,
+    /// The folder whose components are taken when they change.
+    pub watch_connectors: Option<PathBuf>,
 }
 
 /// Where it can be measured.
@@ -125,6 +127,7 @@ impl Config {
                 public_url: settings.optional::<PublicUrl>("server.public-url")?.map(|url| url.0),
                 lease: settings.seconds("server.lease", LEASE)?,
                 stop_within: settings.seconds("server.stop-within", STOP_WITHIN)?,
+                watch_connectors: settings.optional("server.watch-connectors")?,
             },
             metrics: MetricsConfig { listen: settings.optional("metrics.listen")? },
             traces: TracesConfig {

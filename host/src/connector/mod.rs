@@ -32,7 +32,9 @@ mod state;
 mod stop;
 mod words;
 
-pub use catalogue::{CatalogueError, check_component, read_component};
+pub use catalogue::{
+    CatalogueError, check_component, component_name, find_component, names_component, read_component,
+};
 pub use component::{Connector, Description, Exports, PACKAGE, VERSION};
 pub use connection::{Connection, ConnectionSettings};
 pub use convert::{Members, Overview, Proof};

@@ -1,4 +1,4 @@
-//! Integrations, with what is set beside their definitions, and the components of their connectors.
+//! Integrations, with what is set beside their definitions.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub enum Expected {
     Revision(i64),
 }
 
-/// Integrations, with what is set beside their definitions, and the components of their connectors.
+/// Integrations, with what is set beside their definitions.
 #[async_trait]
 pub trait IntegrationStore: Send + Sync {
     /// Adds an integration, or replaces the one of the same id, and notes what a full sync is needed for because of
@@ -71,13 +71,4 @@ pub trait IntegrationStore: Send + Sync {
 
     /// What a full sync is needed for, the oldest first.
     async fn needs(&self, id: &IntegrationId) -> Result<Vec<Need>, StoreError>;
-
-    /// Keeps a connector's component under its name.
-    async fn put_component(&self, name: &str, component: Vec<u8>) -> Result<(), StoreError>;
-
-    /// The names of all components.
-    async fn component_names(&self) -> Result<Vec<String>, StoreError>;
-
-    /// A connector's component; none if there is none of this name.
-    async fn component(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
 }

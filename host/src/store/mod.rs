@@ -10,6 +10,7 @@ mod access;
 mod addresses;
 mod alerts;
 mod audits;
+mod components;
 mod fault;
 mod hosts;
 mod integrations;
@@ -37,6 +38,7 @@ pub use access::{AccessStore, KeptAnswer, Repeatable, Repetition};
 pub use addresses::{AddressStore, Hearer};
 pub use alerts::AlertStore;
 pub use audits::{AuditStore, Doubt, Judged};
+pub use components::{ComponentRecord, ComponentStore, Switch};
 pub use hosts::HostStore;
 pub use integrations::{Expected, IntegrationStore};
 pub use overviews::{NewImport, OverviewStore};
@@ -130,6 +132,20 @@ pub enum StoreError {
         /// Its revision now; 0: there is none.
         revision: i64,
     },
+    /// There is no such component.
+    #[error("the component {0} is not in the store; `sluice connector list` names those there are")]
+    NoComponent(String),
+    /// An integration uses it, or can return to it.
+    #[error(
+        "the component {name} is used by {integrations}, or is what that returns to: upgrade to another one first, twice if \
+         it is to be returned to no more"
+    )]
+    ComponentInUse {
+        /// Which.
+        name: String,
+        /// By which integrations, joined by commas.
+        integrations: String,
+    },
     /// What is asked of an overview cannot be done.
     #[error(transparent)]
     Overview(#[from] OverviewError),
@@ -191,6 +207,8 @@ impl ErrorCode for StoreError {
             Self::DeliveryEmptied(_) => "delivery-emptied",
             Self::NoIntegration(_) => "integration-unknown",
             Self::Changed { .. } => "integration-changed",
+            Self::NoComponent(_) => "catalogue-missing",
+            Self::ComponentInUse { .. } => "component-in-use",
             Self::Overview(error) => error.code(),
             Self::NoToken(_) => "token-none",
             Self::NoSecret(_) => "secret-unknown",
@@ -266,6 +284,7 @@ pub struct Newcomer {
 pub trait Store:
     AccessStore
     + IntegrationStore
+    + ComponentStore
     + SecretStore
     + HostStore
     + QueueStore
@@ -281,6 +300,7 @@ pub trait Store:
 impl<
     T: AccessStore
         + IntegrationStore
+        + ComponentStore
         + SecretStore
         + HostStore
         + QueueStore

@@ -14,7 +14,7 @@ use super::fetching::{Answer, Fetched, fetch};
 use super::lane::fold::is_old;
 use super::line::Patience;
 use super::patience::patiently;
-use super::reading::decide_page;
+use super::reading::{Read, decide_page, is_switched};
 use super::work::Work;
 use crate::connector::{CallError, SaidKind};
 use crate::contact::{Contact, ContactId, Cursor, Page};
@@ -79,11 +79,14 @@ impl Place {
 ///
 /// # Errors
 /// When the CRM refuses, or does not answer in spite of repeated attempts; when the store fails.
-pub async fn read_new(work: &Work, run: &Run) -> Result<(), SyncError> {
+pub async fn read_new(work: &Work, run: &Run) -> Result<Read, SyncError> {
     let since = work.store.lane(&run.integration).await?.read_up_to;
     let since = since.map(|since| since.checked_sub(OVERLAP).unwrap_or(since));
     let mut place = Place::of(run);
     loop {
+        if is_switched(work, run).await? {
+            return Ok(Read::Switched);
+        }
         let (commit, next) = match &place {
             Place::Changed(after) => match since {
                 None => (None, Some(Place::Newcomers(None))),
@@ -97,19 +100,19 @@ pub async fn read_new(work: &Work, run: &Run) -> Result<(), SyncError> {
         }
         match next {
             Some(next) => place = next,
-            None => return Ok(()),
+            None => return Ok(Read::ToItsEnd),
         }
     }
 }
 
-type Read = (Option<PageCommit>, Option<Place>);
+type Taken = (Option<PageCommit>, Option<Place>);
 
 async fn changed(
     work: &Work,
     run: &Run,
     since: Timestamp,
     after: Option<&Cursor>,
-) -> Result<Read, SyncError> {
+) -> Result<Taken, SyncError> {
     let connection = &work.line.connection;
     let page = patiently(Patience::Long, || connection.scan_changed(since, after, work.line.page_size)).await;
     let page = match page {
@@ -130,7 +133,7 @@ async fn changed(
     Ok((Some(decide_page(work, run, page).await?), Some(next)))
 }
 
-async fn newcomers(work: &Work, run: &Run, after: Option<&ContactId>) -> Result<Read, SyncError> {
+async fn newcomers(work: &Work, run: &Run, after: Option<&ContactId>) -> Result<Taken, SyncError> {
     let kept = work.store.newcomers(&run.integration, after, TAKE).await?;
     let Some(last) = kept.last().map(|newcomer| newcomer.contact.clone()) else {
         let nothing = Page { contacts: Vec::new(), discarded: Vec::new(), next: None, total: None };
@@ -138,7 +141,7 @@ async fn newcomers(work: &Work, run: &Run, after: Option<&ContactId>) -> Result<
     };
     let ids: Vec<ContactId> = kept.iter().map(|newcomer| newcomer.contact.clone()).collect();
     let (mut contacts, mut gone, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-    match fetch(work, Patience::Long, &ids).await? {
+    match fetch(&work.line.connection, Patience::Long, &ids).await? {
         Answer::NotOffered => {
             let ledger = work.store.ledger(&run.integration, &ids).await?;
             for contact in states(kept) {

@@ -11,6 +11,7 @@ use crate::rules::{RulesError, TypeClash};
 use crate::run::RunId;
 use crate::secret::SecretPlace;
 use crate::store::StoreError;
+use crate::upgrade::UpgradeError;
 
 /// Why a run stopped, or could not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,9 @@ pub enum SyncError {
     /// An overview.
     #[error(transparent)]
     Overview(#[from] OverviewError),
+    /// Another version of the connector cannot be used.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// APSIS One.
     #[error(transparent)]
     Apsis(#[from] ApsisError),
@@ -115,6 +119,7 @@ impl ErrorCode for SyncError {
             Self::Rules(error) => error.code(),
             Self::Type(error) => error.code(),
             Self::Overview(error) => error.code(),
+            Self::Upgrade(error) => error.code(),
             Self::Apsis(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::DataDir(error) => error.code(),

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::line::Patience;
 use super::patience::patiently;
-use super::work::Work;
-use crate::connector::{CallError, NextStep, SaidKind};
+use crate::connector::{CallError, Connection, NextStep, SaidKind};
 use crate::contact::{Contact, ContactId};
 
 /// What the CRM has of a contact.
@@ -35,14 +34,18 @@ const GIVE_UP_AFTER: u32 = 4;
 ///
 /// # Errors
 /// When the CRM does not answer for any of them, or refuses all.
-pub async fn fetch(work: &Work, patience: Patience, ids: &[ContactId]) -> Result<Answer, CallError> {
+pub async fn fetch(
+    connection: &Connection,
+    patience: Patience,
+    ids: &[ContactId],
+) -> Result<Answer, CallError> {
     let mut fetched = HashMap::with_capacity(ids.len());
     // A call that fails is divided, until what fails is one contact. What may pass is only known to be a contact's
     // own once the CRM has answered for another one.
     let (mut answered, mut failures, mut unsure) = (false, 0, Vec::new());
     let mut parts: VecDeque<&[ContactId]> = if ids.is_empty() { VecDeque::new() } else { [ids].into() };
     while let Some(part) = parts.pop_front() {
-        let error = match patiently(patience, || work.line.connection.get(part)).await {
+        let error = match patiently(patience, || connection.get(part)).await {
             Ok(contacts) => {
                 answered = true;
                 let mut absent: HashSet<&ContactId> = part.iter().collect();

@@ -28,7 +28,7 @@ use crate::connector::{Connection, ConnectionSettings, Connector, Limits, check_
 use crate::integration::{Integration, RealTime, SameAddress};
 use crate::need::{NeedCode, NewNeed};
 use crate::profile::AttributeId;
-use crate::rules::Rules;
+use crate::rules::{RuleSet, Rules};
 
 /// Everything that one integration's contacts pass through.
 pub struct Line {
@@ -111,11 +111,11 @@ impl Line {
                 row.why.message
             );
         }
+        let rules = rules_of(integration, set.clone(), &paused)?;
         let mut attributes: Vec<AttributeId> = set.fields.iter().map(|row| row.attribute.clone()).collect();
         attributes.push(set.email_attribute.clone());
         attributes.extend(set.id_attribute.clone());
         let mut pairs: Vec<_> = set.consents.iter().map(|row| (row.topic.clone(), row.channel)).collect();
-        let paused_pairs: BTreeSet<_> = paused.iter().filter_map(PausedRow::consent).cloned().collect();
         for row in paused.iter().filter(|row| row.is_there) {
             match &row.fills {
                 Some(Fills::Attribute(attribute)) => attributes.push(attribute.clone()),
@@ -126,10 +126,7 @@ impl Line {
         let consents = pairs.into_iter().map(|(topic, channel)| ConsentStep { topic, channel }).collect();
         Ok(Self {
             connection,
-            rules: Rules::new(set)?
-                .pausing(paused_pairs, paused.iter().filter_map(PausedRow::attribute).cloned().collect())
-                .unresolved(paused.iter().filter_map(PausedRow::unresolved).cloned().collect())
-                .deleting_unmatched(integration.sync.delete_unmatched),
+            rules,
             paused,
             target,
             attributes,
@@ -159,6 +156,22 @@ impl Line {
     }
 }
 
+/// The rules of an integration, without the rows that are left out.
+///
+/// # Errors
+/// When rows contradict each other.
+pub(super) fn rules_of(
+    integration: &Integration,
+    set: RuleSet,
+    paused: &[PausedRow],
+) -> Result<Rules, SyncError> {
+    let pairs: BTreeSet<_> = paused.iter().filter_map(PausedRow::consent).cloned().collect();
+    Ok(Rules::new(set)?
+        .pausing(pairs, paused.iter().filter_map(PausedRow::attribute).cloned().collect())
+        .unresolved(paused.iter().filter_map(PausedRow::unresolved).cloned().collect())
+        .deleting_unmatched(integration.sync.delete_unmatched))
+}
+
 /// Connects to an integration's CRM.
 ///
 /// # Errors
@@ -170,8 +183,18 @@ pub async fn connect(service: &Service, integration: &Integration) -> Result<Con
 }
 
 /// Loads an integration's component. One that this process has loaded before is not fetched again.
-pub(super) async fn load(service: &Service, integration: &Integration) -> Result<Connector, SyncError> {
-    let name = &integration.connector;
+///
+/// # Errors
+/// When it is not in the store, or this host cannot load it.
+pub async fn load(service: &Service, integration: &Integration) -> Result<Connector, SyncError> {
+    load_component(service, &integration.connector).await
+}
+
+/// Loads a component of the store by its name.
+///
+/// # Errors
+/// When it is not in the store, or this host cannot load it.
+pub async fn load_component(service: &Service, name: &str) -> Result<Connector, SyncError> {
     if let Some(connector) = name.strip_prefix("sha256:").and_then(|digest| service.engine().loaded(digest)) {
         return Ok(connector);
     }

@@ -19,7 +19,7 @@ use super::work::Work;
 use crate::connector::NextStep;
 use crate::contact::{Contact, ContactId, Cursor, Page};
 use crate::run::{Decided, Run};
-use crate::store::{Hearer, PageCommit};
+use crate::store::{Hearer, PageCommit, StoreError};
 
 /// How often the CRM may say that a cursor is too old before the run gives up.
 const RESTARTS: u32 = 3;
@@ -28,16 +28,40 @@ const RESTARTS: u32 = 3;
 /// looks through records for the few that are wrong may bring long rows of empty pages.
 const PAGES_OF_NOTHING: u32 = 10_000;
 
+/// How far reading went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// Everything was read.
+    ToItsEnd,
+    /// The integration was given another version of its connector, which is to go on from the run's cursor.
+    Switched,
+}
+
+/// Whether the integration uses another version of its connector by now. A run that tries a definition of its own goes on
+/// with what that names.
+///
+/// # Errors
+/// When the store fails.
+pub async fn is_switched(work: &Work, run: &Run) -> Result<bool, StoreError> {
+    let Some(now) = work.store.integration(&run.integration).await? else { return Ok(false) };
+    let own = work.line.connection.connector().digest();
+    let is_other = now.connector.strip_prefix("sha256:").is_some_and(|digest| digest != own);
+    Ok(is_other && work.store.trial(run.id).await?.is_none())
+}
+
 /// Reads all pages from the run's cursor on.
 ///
 /// # Errors
 /// When the CRM refuses, or does not answer in spite of repeated attempts; when the store fails.
-pub async fn read_all(work: &Work, run: &Run) -> Result<(), SyncError> {
+pub async fn read_all(work: &Work, run: &Run) -> Result<Read, SyncError> {
     let mut cursor = run.cursor.clone();
     let mut known = (run.counters.read, run.counters.discarded);
     let mut nothing_new = 0;
     let mut restarts = 0;
     loop {
+        if is_switched(work, run).await? {
+            return Ok(Read::Switched);
+        }
         let page = match patiently(Patience::Long, || {
             work.line.connection.scan(cursor.as_ref(), work.line.page_size)
         })
@@ -61,7 +85,7 @@ pub async fn read_all(work: &Work, run: &Run) -> Result<(), SyncError> {
         let counters = work.store.commit_page(&work.fence, run.id, commit).await?;
         debug!(run = %run.id, read = counters.read, "page stored");
         if next.is_none() {
-            return Ok(());
+            return Ok(Read::ToItsEnd);
         }
         cursor = next;
         let now = (counters.read, counters.discarded);

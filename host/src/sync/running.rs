@@ -16,6 +16,7 @@ use super::contact_steps::{ContactSteps, Writer};
 use super::failure::SyncError;
 use super::holding::Hold;
 use super::line::Line;
+use super::reading::Read;
 use super::work::Work;
 use super::{braking, bulk, daily, mending, reading, voices, writing};
 use crate::apsis::Kind;
@@ -39,7 +40,8 @@ const DECIDED_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// How often the store is asked whether somebody cancelled: it may have been another process.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Does an active run from where it is to its end, and returns it as it ended. `line` is opened first.
+/// Does an active run from where it is to its end, and returns it as it ended; none if the integration was given another
+/// version of its connector meanwhile: the run is where it was, and goes on with another line. `line` is opened first.
 ///
 /// # Errors
 /// When the store fails, or another host takes over: the run stays active, to be gone on with. Every other
@@ -54,7 +56,7 @@ pub async fn execute(
     hold: &Hold,
     line: impl Future<Output = Result<Line, SyncError>>,
     run: Run,
-) -> Result<Run, StoreError> {
+) -> Result<Option<Run>, StoreError> {
     let (id, kind) = (run.id, run.kind.words());
     let cancelled = CancellationToken::new();
     info!(run = %id, integration = %run.integration, phase = run.phase.as_str(), kind, "run begins");
@@ -79,7 +81,11 @@ pub async fn execute(
         Ok(Went::Held) => {
             let run = store.run(id).await?;
             tell(&run);
-            return Ok(run);
+            return Ok(Some(run));
+        }
+        Ok(Went::Switched) => {
+            info!(run = %id, "the run goes on with another version of the connector");
+            return Ok(None);
         }
         Ok(Went::Through) => RunEnd::Completed,
         Err(SyncError::Store(error)) => return Err(error),
@@ -97,7 +103,7 @@ pub async fn execute(
     metrics::run_ended(&run);
     tell(&run);
     info!(run = %id, phase = run.phase.as_str(), read = run.counters.read, kind, "run ended");
-    Ok(run)
+    Ok(Some(run))
 }
 
 /// Tells the current span what a run came to.
@@ -120,6 +126,8 @@ enum Went {
     Through,
     /// To where it waits for approval.
     Held,
+    /// To where another version of the connector is to go on.
+    Switched,
 }
 
 async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Result<Went, SyncError> {
@@ -141,7 +149,7 @@ async fn go_through(work: &Work, run: Run, cancelled: &CancellationToken) -> Res
         else {
             return Ok(Went::Through);
         };
-        let next = next?;
+        let Some(next) = next? else { return Ok(Went::Switched) };
         if phase == Phase::Held && next == Phase::Held {
             return Ok(Went::Held);
         }
@@ -179,10 +187,11 @@ fn begins_to_write(run: &Run, phase: Phase, next: Phase) -> bool {
         && matches!(next, Phase::Importing | Phase::Writing)
 }
 
-/// Does a phase before the writing one; gives the phase that follows.
-async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Phase, SyncError> {
+/// Does a phase before the writing one; gives the phase that follows, or none if another version of the connector is to
+/// go on with this one.
+async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Option<Phase>, SyncError> {
     let id = run.id;
-    Ok(match phase {
+    Ok(Some(match phase {
         Phase::Accepted => {
             if run.kind == RunKind::FullSync {
                 mending::opt_out_doubted(work).await?;
@@ -191,12 +200,18 @@ async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Phase, SyncError> 
         }
         Phase::Reading => {
             if !run.read_to_end {
-                match run.kind {
+                let read = match run.kind {
                     RunKind::FullSync | RunKind::DryRun => match run.source {
                         Source::Crm => reading::read_all(work, run).await?,
-                        Source::Known => reading::read_known(work, run).await?,
+                        Source::Known => {
+                            reading::read_known(work, run).await?;
+                            Read::ToItsEnd
+                        }
                     },
                     RunKind::Daily => daily::read_new(work, run).await?,
+                };
+                if read == Read::Switched {
+                    return Ok(None);
                 }
             }
             voices::settle(work, run).await?;
@@ -223,7 +238,7 @@ async fn step(work: &Work, run: &Run, phase: Phase) -> Result<Phase, SyncError> 
             Phase::Writing
         }
         Phase::Writing | Phase::Completed | Phase::Failed | Phase::Cancelled => phase,
-    })
+    }))
 }
 
 /// Finishes changes of address that an earlier run, or the lane, had begun with contacts that this one does not write.

@@ -127,19 +127,24 @@ impl Service {
     /// # Errors
     /// When the store fails, or another host takes over; the run stays active then.
     pub async fn execute(&self, run: RunId, hold: &Hold) -> Result<Run, StoreError> {
-        let run = self.store().run(run).await?;
-        if !run.phase.is_active() {
-            return Ok(run);
+        loop {
+            let run = self.store().run(run).await?;
+            if !run.phase.is_active() {
+                return Ok(run);
+            }
+            let trial = self.store().trial(run.id).await?;
+            let own = self.store().integration(&run.integration).await?;
+            let Some(integration) = own.map(|own| trial.unwrap_or(own)) else {
+                let gone = StoreError::NoIntegration(run.integration.clone());
+                return self.store().end_run(&hold.fence, run.id, RunEnd::Failed(Failure::from(&gone))).await;
+            };
+            // The opened line is large, and so are the futures that use it.
+            let line = Box::pin(Line::open(self, &integration, hold.valid.clone(), Patience::Long));
+            let ended = Box::pin(running::execute(Arc::clone(self.store()), hold, line, run)).await?;
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
         }
-        let trial = self.store().trial(run.id).await?;
-        let own = self.store().integration(&run.integration).await?;
-        let Some(integration) = own.map(|own| trial.unwrap_or(own)) else {
-            let gone = StoreError::NoIntegration(run.integration.clone());
-            return self.store().end_run(&hold.fence, run.id, RunEnd::Failed(Failure::from(&gone))).await;
-        };
-        // The opened line is large, and so are the futures that use it.
-        let line = Box::pin(Line::open(self, &integration, hold.valid.clone(), Patience::Long));
-        Box::pin(running::execute(Arc::clone(self.store()), hold, line, run)).await
     }
 
     /// Compares what APSIS One has with what was last written; each difference is handed over as it is found.

@@ -16,6 +16,7 @@ pub struct Work {
     pub fence: Fence,
     /// From its CRM to APSIS One.
     pub line: Arc<Line>,
-    /// The revision of the integration that the line was opened for; none in a run, during which it stays as it is.
+    /// The revision of the integration that the line was opened for; none in a run, during which all but the version of its
+    /// connector stays as it is.
     pub revision: Option<i64>,
 }

@@ -35,7 +35,8 @@ async fn from_a_connector_to_a_contacts_story_and_back() {
     let added: Value = added.json().await.unwrap();
     assert_eq!((&added["id"], &added["deliveries"]), (&json!("lime"), &json!(true)));
     let name = added["connector"].as_str().unwrap();
-    assert_eq!(operator.get("/connectors").await.well(), json!([name]));
+    let listed = operator.get("/connectors").await.well();
+    assert_eq!((&listed[0]["connector"], &listed[0]["used-by"]), (&json!(name), &json!([ACME])), "{listed}");
     assert_eq!(operator.get(&format!("/connectors/{name}")).await.well()["name"], added["name"]);
 
     let findings = operator.ask(Method::POST, &format!("{acme}/check")).send().await.well();

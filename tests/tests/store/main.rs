@@ -9,6 +9,7 @@ mod access;
 mod addresses;
 mod attempts;
 mod audits;
+mod components;
 mod crash;
 mod needs;
 mod outcomes;
@@ -118,6 +119,12 @@ on_both!(
     a_sample_is_taken_evenly_of_what_was_written,
     who_is_being_written_or_waits_is_open,
     a_doubted_contact_is_not_taken_for_done_until_it_is_written;
+    components:
+    a_component_says_who_uses_it_and_goes_when_nobody_does,
+    a_component_that_an_active_run_tries_stays,
+    a_switch_is_made_as_the_integration_was_seen_and_remembers_the_way_back,
+    a_switch_during_a_run_leaves_a_need_that_the_run_does_not_clear,
+    a_sample_is_even_over_all_that_are_known;
     secrets:
     a_secret_is_kept_replaced_and_taken_away,
     secrets_go_with_their_integration,

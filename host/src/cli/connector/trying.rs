@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ToSpan as _};
 
-use super::super::{Context, End, OrFail, Result, output};
+use super::super::{Context, End, OrFail, Result, catalogue, output};
 use crate::connector::{Connector, Engine};
 use crate::data_dir::DataDir;
 use crate::error::Failure;
@@ -83,7 +83,7 @@ pub struct RecordArgs {
 
 /// Loads a component. No store is opened.
 async fn load(context: &Context, file: &Path) -> Result<Connector> {
-    let component = super::read(file)?;
+    let component = catalogue::read(file)?;
     let data = DataDir::open(&context.data).or_fail()?;
     let engine = Engine::new(&data.cache()).or_fail()?;
     engine.load(&component).await.or_fail()

@@ -1,17 +1,18 @@
-//! Connectors: the components that speak to a CRM, kept by digest.
+//! Connectors: the components that speak to a CRM, kept by digest; and a version for a share of the integrations.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Given};
 use hyper::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Api;
-use super::extract::{At, body};
+use super::done;
+use super::extract::{At, Json, body};
 use super::problem::{Answer, Problems};
 use crate::admin::Admin;
-use crate::connector::{CatalogueError, Connector};
+use crate::connector::Connector;
+use crate::upgrade::{ConnectorLine, Rollout, Sample, UpgradeTerms};
 
 /// The largest component.
 const COMPONENT_BYTES: usize = 64 << 20;
@@ -63,11 +64,11 @@ impl Described {
     }
 }
 
-/// Lists the components in the store, by name.
+/// Lists the components in the store, with the integrations that use them.
 #[utoipa::path(get, path = "/connectors", tag = "connectors",
-    responses((status = 200, body = Vec<String>), Problems), security(("token" = ["viewer"])))]
-pub async fn list(State(api): State<Api>) -> Answer<Given<Vec<String>>> {
-    Ok(Given(api.service.store().component_names().await?))
+    responses((status = 200, body = Vec<ConnectorLine>), Problems), security(("token" = ["viewer"])))]
+pub async fn list(Extension(admin): Extension<Admin>) -> Answer<Given<Vec<ConnectorLine>>> {
+    Ok(Given(admin.connectors().await?))
 }
 
 /// Takes a component into the store, once it has been loaded. The body is the .wasm file.
@@ -82,11 +83,50 @@ pub async fn add(Extension(admin): Extension<Admin>, request: Request) -> Answer
 
 /// Shows what a connector says of itself.
 #[utoipa::path(get, path = "/connectors/{connector}", tag = "connectors",
-    params(("connector" = String, Path, description = "Its name: `sha256:<digest>`")),
+    params(("connector" = String, Path, description = "Its name, `sha256:<digest>`; the first digits of the digest are enough")),
     responses((status = 200, body = Described), Problems), security(("token" = ["viewer"])))]
-pub async fn show(State(api): State<Api>, At(name): At<String>) -> Answer<Given<Described>> {
-    let component = api.service.store().component(&name).await?;
-    let component = component.ok_or(CatalogueError::Missing(name))?;
-    let connector = Box::pin(api.service.engine().load(&component)).await?;
-    Ok(Given(Described::of(&connector)))
+pub async fn show(Extension(admin): Extension<Admin>, At(name): At<String>) -> Answer<Given<Described>> {
+    Ok(Given(Described::of(&admin.connector(&name).await?)))
+}
+
+/// Takes a component out of the store that no integration uses, or can return to.
+#[utoipa::path(delete, path = "/connectors/{connector}", tag = "connectors",
+    params(("connector" = String, Path, description = "Its name, `sha256:<digest>`; the first digits of the digest are enough")),
+    responses((status = 204), Problems), security(("token" = ["operator", "host"])))]
+pub async fn remove(Extension(admin): Extension<Admin>, At(name): At<String>) -> Answer<StatusCode> {
+    admin.remove_connector(&name).await?;
+    Ok(done())
+}
+
+/// A share of the integrations that are to use a version.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct NewRollout {
+    /// How large it is: of all integrations that use this connector, at least one.
+    #[schema(minimum = 1, maximum = 100)]
+    pub percent: u32,
+    /// Contacts that are read with both versions.
+    #[serde(default)]
+    #[schema(value_type = u32, minimum = 1, maximum = 10000, default = 50)]
+    pub sample: Sample,
+    /// Integrations are switched though something differs.
+    #[serde(default)]
+    pub accept_differences: bool,
+}
+
+/// Has a share of the integrations that use some version of this connector use this one, each by the checks of an upgrade:
+/// always the same ones for the same share, and those of a smaller share among those of a greater. One that cannot is told
+/// with why, and the others go on.
+#[utoipa::path(post, path = "/connectors/{connector}/rollout", tag = "connectors",
+    params(("connector" = String, Path, description = "Its name, `sha256:<digest>`; the first digits of the digest are enough")),
+    request_body = NewRollout,
+    responses((status = 200, body = Rollout), Problems), security(("token" = ["operator", "host"])))]
+pub async fn roll_out(
+    Extension(admin): Extension<Admin>,
+    At(name): At<String>,
+    Json(NewRollout { percent, sample, accept_differences }): Json<NewRollout>,
+) -> Answer<Given<Rollout>> {
+    let to = admin.connector(&name).await?;
+    let terms = UpgradeTerms { sample, accept_differences, revision: None };
+    Ok(Given(Box::pin(admin.rollout(&to, None, percent, terms)).await?))
 }

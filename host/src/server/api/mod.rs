@@ -18,6 +18,7 @@ mod rules;
 mod runs;
 mod secrets;
 mod tokens;
+mod upgrades;
 
 use std::sync::Arc;
 
@@ -119,7 +120,12 @@ fn calls() -> OpenApiRouter<Api> {
         .routes(routes!(overviews::imports))
         .routes(routes!(overviews::skipped))
         .routes(routes!(connectors::list, connectors::add))
-        .routes(routes!(connectors::show))
+        .routes(routes!(connectors::show, connectors::remove))
+        .routes(routes!(connectors::roll_out))
+        .routes(routes!(upgrades::show))
+        .routes(routes!(upgrades::compare))
+        .routes(routes!(upgrades::upgrade))
+        .routes(routes!(upgrades::roll_back))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(journal::list))

@@ -128,6 +128,10 @@ pub fn status(code: &str) -> StatusCode {
         | "catalogue-missing" => StatusCode::NOT_FOUND,
         "method-unknown" => StatusCode::METHOD_NOT_ALLOWED,
         "run-active"
+        | "upgrade-held"
+        | "component-in-use"
+        | "rollback-nothing"
+        | "catalogue-ambiguous"
         | "run-ended"
         | "secret-in-use"
         | "gate-closed"

@@ -45,6 +45,14 @@ struct Form {
     findings: Vec<Finding>,
     may_edit: bool,
     secret_is_set: bool,
+    speaker: Speaker,
+}
+
+/// What speaks to the CRM.
+struct Speaker {
+    name: String,
+    version: String,
+    digest: String,
 }
 
 impl Form {
@@ -58,6 +66,13 @@ impl Form {
 
     fn more(&self) -> Vec<&Setting> {
         self.settings.iter().filter(|one| !one.required && one.widget != Widget::Secret).collect()
+    }
+}
+
+impl Speaker {
+    fn of(connector: &Connector) -> Self {
+        let (name, version) = (connector.description().name.clone(), connector.version());
+        Self { name, version: version.version, digest: version.connector }
     }
 }
 
@@ -97,6 +112,7 @@ pub async fn new(State(page): State<Arc<Page>>, who: Who, Path(name): Path<Strin
         settings: settings(&connector, None, None),
         origins: Vec::new(),
         asks_for: asks_for(&connector),
+        speaker: Speaker::of(&connector),
         revision: None,
         failure: None,
         findings: Vec::new(),
@@ -169,6 +185,7 @@ pub async fn add(
         settings: settings(&connector, None, Some(&sent)),
         origins: connector.wanted_origins(&integration.settings),
         asks_for: asks_for(&connector),
+        speaker: Speaker::of(&connector),
         integration,
         revision: None,
         failure,
@@ -196,6 +213,7 @@ pub async fn show(
         settings: settings(&connector, Some(open.integration()), None),
         origins: open.integration().grant.origins.clone(),
         asks_for: asks_for(&connector),
+        speaker: Speaker::of(&connector),
         revision: Some(open.standing.revision),
         failure: None,
         findings: Vec::new(),
@@ -236,6 +254,7 @@ pub async fn save(
         settings: settings(&connector, Some(open.integration()), Some(&sent)),
         origins: connector.wanted_origins(&integration.settings),
         asks_for: asks_for(&connector),
+        speaker: Speaker::of(&connector),
         revision: Some(revision),
         failure,
         findings,

@@ -63,6 +63,8 @@ texts! {
     NAME = "Name";
     CRM = "CRM";
     VERSION = "Version";
+    CONNECTOR = "Connector";
+    COMPONENT = "Its file";
     MORE_SETTINGS = "More settings";
     SECRET_IS_SET = "It is set. Leave it empty to keep it.";
     MADE_BY_ITSELF = "Leave it empty: one is made.";
@@ -109,7 +111,7 @@ texts! {
     NO_INTEGRATIONS = "There is no integration yet.";
     ENABLE_INTEGRATION = "Enable an integration";
     CHOOSE_CONNECTOR = "Choose the CRM";
-    NO_CONNECTORS = "This host has no connector yet. An operator adds one: POST /api/v1/connectors, or sluice integration apply FILE.";
+    NO_CONNECTORS = "This host has no connector yet. An operator adds one: sluice connector add FILE, or POST /api/v1/connectors.";
     LAST_FULL_SYNC = "Last full sync";
     BACKLOG = "Waiting";
     SYNC_NEEDED = "A full sync is needed";

@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008_overviews.sql"),
     include_str!("migrations/0009_sessions.sql"),
     include_str!("migrations/0010_alerts.sql"),
+    include_str!("migrations/0011_connectors.sql"),
 ];
 
 /// Held while the schema is changed: "sluice" in ASCII.

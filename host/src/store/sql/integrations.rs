@@ -1,18 +1,17 @@
-//! Integrations: their definition, what is set beside it, and the number by which the other tables know them;
-//! and the components of their connectors.
+//! Integrations: their definition, what is set beside it, and the number by which the other tables know them.
 
 use jiff::Timestamp;
 
 use super::leftovers::{self, Part};
 use super::values::{Moment, to_json};
-use super::{Sql, leases, needs, params};
+use super::{Sql, components, leases, needs, params};
 use crate::hosting::Fence;
 use crate::integration::{Integration, IntegrationId, needs_full_sync};
 use crate::lane::Standing;
 use crate::need::{NeedCode, NewNeed};
 use crate::run::RunId;
 use crate::store::fault::Fault;
-use crate::store::{Expected, StoreError};
+use crate::store::{Expected, StoreError, Switch};
 
 /// `key`: the one to begin with, should the integration be new.
 pub(super) fn put(
@@ -22,11 +21,15 @@ pub(super) fn put(
     expected: Expected,
 ) -> Result<i64, Fault> {
     let id = &integration.id;
+    components::hold(sql, &integration.connector)?;
+    let mut replaced = None;
     let needs = match lock(sql, id) {
         Ok(known) => {
             refuse_active(sql, id, known)?;
             refuse_changed(sql, id, known, expected)?;
-            get(sql, id)?.map_or_else(Vec::new, |before| needs_full_sync(&before, integration))
+            let before = get(sql, id)?;
+            replaced = before.as_ref().map(|before| before.connector.clone());
+            before.map_or_else(Vec::new, |before| needs_full_sync(&before, integration))
         }
         Err(Fault::Refused(StoreError::NoIntegration(_))) if matches!(expected, Expected::Revision(_)) => {
             return Err(StoreError::Changed { integration: id.clone(), revision: 0 }.into());
@@ -60,8 +63,39 @@ pub(super) fn put(
             i64::from(integration.story.keep_days) * DAY,
         ],
     )?;
+    if let Some(before) = replaced.filter(|before| *before != integration.connector) {
+        sql.execute(
+            "UPDATE integrations SET connector_before = ?2 WHERE number = ?1",
+            &params![number, before.as_str()],
+        )?;
+    }
     for need in needs {
         needs::add(sql, number, &need, Moment(Timestamp::now()))?;
+    }
+    sql.notify(id)?;
+    Ok(revision)
+}
+
+/// Has an integration use another version of its connector, also while a run is active: that goes on with it.
+pub(super) fn switch(sql: &dyn Sql, id: &IntegrationId, switch: &Switch) -> Result<i64, Fault> {
+    if !components::hold(sql, &switch.to)? {
+        return Err(StoreError::NoComponent(switch.to.clone()).into());
+    }
+    let number = lock(sql, id)?;
+    refuse_retiring(sql, id, number)?;
+    refuse_changed(sql, id, number, Expected::Revision(switch.revision))?;
+    let Some(before) = get(sql, id)? else { return Err(StoreError::NoIntegration(id.clone()).into()) };
+    let after = Integration { connector: switch.to.clone(), ..before.clone() };
+    let return_to = switch.may_return.then_some(before.connector.as_str());
+    let revision = sql.value(
+        "UPDATE integrations SET definition = ?2, connector_before = ?3, revision = revision + 1
+         WHERE number = ?1 RETURNING revision",
+        &params![number, to_json(&after)?, return_to],
+    )?;
+    // What the lane waits for may be mended, unless it waits for somebody to approve.
+    sql.execute("UPDATE lanes SET pause = NULL WHERE integration = ?1 AND hold IS NULL", &params![number])?;
+    if let Some(need) = &switch.need {
+        needs::add(sql, number, need, Moment(Timestamp::now()))?;
     }
     sql.notify(id)?;
     Ok(revision)
@@ -95,7 +129,7 @@ pub(super) fn get(sql: &dyn Sql, id: &IntegrationId) -> Result<Option<Integratio
 
 pub(super) fn standing(sql: &dyn Sql, id: &IntegrationId) -> Result<Option<Standing>, Fault> {
     let row = sql.query_one(
-        "SELECT definition, revision, enabled, retiring, key, previous_key, previous_until
+        "SELECT definition, revision, enabled, retiring, connector_before, key, previous_key, previous_until
          FROM integrations JOIN webhooks ON webhooks.integration = integrations.number WHERE id = ?1",
         &params![id],
     )?;
@@ -105,6 +139,7 @@ pub(super) fn standing(sql: &dyn Sql, id: &IntegrationId) -> Result<Option<Stand
         revision: row.take()?,
         enabled: row.take()?,
         retiring: row.take()?,
+        connector_before: row.take()?,
         key: row.take()?,
         previous_key: match (row.take::<Option<String>>()?, row.take::<Option<Moment>>()?) {
             (Some(key), Some(until)) => Some((key, until.0)),
@@ -238,23 +273,4 @@ pub(super) fn delete(sql: &dyn Sql, id: &IntegrationId) -> Result<(), Fault> {
     }
     sql.execute("DELETE FROM integrations WHERE number = ?1", &params![number])?;
     sql.notify(id)
-}
-
-pub(super) fn put_component(sql: &dyn Sql, name: &str, component: &[u8]) -> Result<(), Fault> {
-    sql.execute(
-        "INSERT INTO components (name, component) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET component = excluded.component",
-        &params![name, component],
-    )?;
-    Ok(())
-}
-
-pub(super) fn component(sql: &dyn Sql, name: &str) -> Result<Option<Vec<u8>>, Fault> {
-    let row = sql.query_one("SELECT component FROM components WHERE name = ?1", &params![name])?;
-    row.map(|mut row| row.take()).transpose()
-}
-
-pub(super) fn component_names(sql: &dyn Sql) -> Result<Vec<String>, Fault> {
-    let rows = sql.query("SELECT name FROM components ORDER BY name", &[])?;
-    rows.into_iter().map(|mut row| row.take()).collect()
 }

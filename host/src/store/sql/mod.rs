@@ -12,6 +12,7 @@ mod alerts;
 mod batches;
 mod brakes;
 mod changes;
+mod components;
 mod deliveries;
 mod doubts;
 mod forgetting;

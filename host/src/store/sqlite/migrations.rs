@@ -18,6 +18,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/0009_overviews.sql")),
     M::up(include_str!("migrations/0010_sessions.sql")),
     M::up(include_str!("migrations/0011_alerts.sql")),
+    M::up(include_str!("migrations/0012_connectors.sql")),
 ];
 
 /// Brings the database to this program's schema. `place` is for the error. Only one process may do so

@@ -119,7 +119,7 @@ pub async fn prepare(work: &Work, taken: Vec<Waiting>) -> Result<Vec<Ready>, Syn
         .filter(|(_, folded)| folded.must_read)
         .map(|(waiting, _)| waiting.contact.clone())
         .collect();
-    let mut fetched = match fetch(work, Patience::Short, &to_read).await? {
+    let mut fetched = match fetch(&work.line.connection, Patience::Short, &to_read).await? {
         Answer::Of(fetched) => Some(fetched),
         Answer::NotOffered => None,
     };
@@ -196,7 +196,9 @@ async fn read_before_giving(
     heard: &HashMap<ContactId, Voices>,
 ) -> Result<Vec<Taken>, SyncError> {
     let ids: Vec<ContactId> = shared.iter().map(|(waiting, ..)| waiting.contact.clone()).collect();
-    let Answer::Of(mut fetched) = fetch(work, Patience::Short, &ids).await? else { return Ok(shared) };
+    let Answer::Of(mut fetched) = fetch(&work.line.connection, Patience::Short, &ids).await? else {
+        return Ok(shared);
+    };
     let found = shared.into_iter().map(|(waiting, up_to, found)| {
         let found = match fetched.remove(&waiting.contact) {
             // Told again, it would have others be looked at again, and they it, without end.

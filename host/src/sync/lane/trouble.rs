@@ -51,6 +51,7 @@ pub fn trouble(error: &SyncError) -> Trouble {
         | SyncError::Rules(_)
         | SyncError::Type(_)
         | SyncError::Overview(_)
+        | SyncError::Upgrade(_)
         | SyncError::NotInCrm { .. } => Trouble::Attention,
         SyncError::ImportUnderWay => Trouble::Passing { after: None, remote: true },
         // None of these is met by a lane.

@@ -34,6 +34,8 @@ const STEP: u32 = 100;
 pub struct Sides {
     /// The import that it was opened for.
     pub number: ImportNumber,
+    /// The component that it was opened with.
+    pub connector: String,
     /// The CRM; none where the tag is taken off everybody, whom the CRM need not name.
     connection: Option<Connection>,
     target: Target,
@@ -72,7 +74,8 @@ impl Sides {
             tags.tag(&work.tag.0)?;
         }
         let page_size = integration.sync.page_size;
-        Ok(Self { number: work.import.number, connection, target, tags, page_size })
+        let (number, connector) = (work.import.number, integration.connector.clone());
+        Ok(Self { number, connector, connection, target, tags, page_size })
     }
 
     /// Does the next step of the import.

@@ -95,7 +95,10 @@ impl Turns {
         integration: &Integration,
         work: &ImportWork,
     ) -> Result<Went, SyncError> {
-        let sides = match self.sides.take().filter(|sides| sides.number == work.import.number) {
+        // An import goes on with the version of the connector that the integration uses now.
+        let is_of_now =
+            |sides: &Sides| sides.number == work.import.number && sides.connector == integration.connector;
+        let sides = match self.sides.take().filter(is_of_now) {
             Some(sides) => sides,
             None => Box::pin(Sides::open(service, hold, integration, work)).await?,
         };

@@ -94,18 +94,4 @@ impl<E: Engine> IntegrationStore for SqlStore<E> {
         let id = id.clone();
         self.engine.read(move |sql| needs::all(sql, integrations::number(sql, &id)?)).await
     }
-
-    async fn put_component(&self, name: &str, component: Vec<u8>) -> Result<(), StoreError> {
-        let name = name.to_owned();
-        self.engine.write(move |sql| integrations::put_component(sql, &name, &component)).await
-    }
-
-    async fn component_names(&self) -> Result<Vec<String>, StoreError> {
-        self.engine.read(move |sql| integrations::component_names(sql)).await
-    }
-
-    async fn component(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let name = name.to_owned();
-        self.engine.read(move |sql| integrations::component(sql, &name)).await
-    }
 }

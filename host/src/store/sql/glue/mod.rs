@@ -5,6 +5,7 @@ mod access;
 mod addresses;
 mod alerts;
 mod audits;
+mod components;
 mod hosts;
 mod integrations;
 mod overviews;
