@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::{Context, End, Opened, OrFail, Result, output, table};
+use super::{Context, End, Opened, OrFail, Result, output, registry, table};
 use crate::error::Failure;
 
 /// What can be done with connectors.
@@ -26,6 +26,8 @@ pub enum Command {
     Check(trying::CheckArgs),
     /// Record what a component asks a CRM, without people and secrets.
     Record(trying::RecordArgs),
+    #[command(flatten)]
+    Registry(registry::Command),
 }
 
 /// Runs the command.
@@ -36,6 +38,7 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         Command::Test(args) => trying::test(context, args).await,
         Command::Check(args) => trying::check_one(context, args).await,
         Command::Record(args) => trying::record_all(context, args).await,
+        Command::Registry(command) => registry::run(context, command).await,
     }
 }
 
