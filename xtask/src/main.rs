@@ -14,7 +14,9 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::connectors::{need_python_connector, test_python_connector};
-use crate::steps::{cargo, need_axe, need_chromium, need_postgres, need_registry, need_schemathesis, need_wasm_target, run};
+use crate::steps::{
+    cargo, need_axe, need_chromium, need_postgres, need_registry, need_schemathesis, need_wasm_target, run,
+};
 
 /// Commands for working on Sluice.
 #[derive(Debug, Parser)]

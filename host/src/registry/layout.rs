@@ -24,6 +24,9 @@ const LAYER: &str = "application/wasm";
 /// What the description is.
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 
+/// What every component begins with.
+const PREAMBLE: &[u8] = b"\0asm\x0d\0\x01\0";
+
 /// The annotation of a manifest that holds the layer's signature, as minisign's file has it.
 const SIGNATURE: &str = "se.sluice.signature.minisign";
 
@@ -63,6 +66,10 @@ pub(super) enum Kind {
 impl Contents {
     /// Looks at a file; what is wrong with it, if it is neither.
     pub(super) fn of(bytes: &[u8]) -> Result<Self, String> {
+        // A core module would be read as a component that has nothing.
+        if !bytes.starts_with(PREAMBLE) {
+            return Err("it does not begin as one".to_owned());
+        }
         match wit_component::decode(bytes) {
             Ok(DecodedWasm::Component(resolve, world)) => Ok(Self::of_world(&resolve, world)),
             Ok(DecodedWasm::WitPackage(resolve, package)) => Ok(Self::of_package(&resolve, package)),
@@ -195,7 +202,7 @@ mod tests {
     }
 
     /// The smallest component that there is.
-    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+    const EMPTY: &[u8] = PREAMBLE;
 
     fn manifest() -> OciImageManifest {
         let artifact = Artifact { component: EMPTY.to_vec(), signature: None };

@@ -7,7 +7,8 @@
 //!
 //! **Who names a registry.** Only whoever runs the program on the command line does; no integration, no connector and no
 //! caller of the API can. So any address may be named, one in a private network, too, and what the registry itself
-//! points at (the place of its tokens, where its bytes are kept) is followed. Whoever gives this to others than
+//! points at (the place of its tokens, where its bytes are kept) is followed. The client reads a manifest whole, however
+//! long it is, so that a registry can make this one program fail, and nothing that is at work beside it. Whoever gives this to others than
 //! operators must first ask [`crate::reach`].
 
 mod contract;

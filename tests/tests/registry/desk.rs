@@ -33,13 +33,13 @@ pub struct Ended {
 impl Ended {
     /// That it did what was asked; its answer.
     pub fn done(self) -> Value {
-        assert_eq!(self.code, 0, "{self:?}");
+        assert_eq!(self.code, 0, "{} {}", self.answer, self.log);
         self.answer
     }
 
     /// That it failed; the code of its error.
     pub fn refused(self) -> String {
-        assert_eq!(self.code, 1, "{self:?}");
+        assert_eq!(self.code, 1, "{} {}", self.answer, self.log);
         self.answer["error"]["code"].as_str().unwrap_or_else(|| panic!("{self:?}")).to_owned()
     }
 }
