@@ -3,7 +3,8 @@
 //! They are minisign's, made by `minisign -S`, and lie beside the component as `FILE.minisig`. It promises that what
 //! [`TrustedKeys::check`] lets through was signed, byte for byte, with the secret half of one of the keys. It does not say
 //! that a component is the newest one of its author, or good: an older one stays signed. Where a component comes from,
-//! and when it has to be checked, is for others. All but [`Signature::beside`] is pure.
+//! and when it has to be checked, is for others. All is pure but what reads the signature beside a file:
+//! [`Signature::beside`], [`TrustedKeys::check_file`].
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -163,6 +164,17 @@ impl TrustedKeys {
         !self.0.is_empty()
     }
 
+    /// Whether a component may be taken that was read from this file, with the signature that lies beside it.
+    ///
+    /// # Errors
+    /// Why it may not; the signature cannot be read.
+    pub fn check_file(&self, file: &Path, component: &[u8]) -> Result<(), SignatureError> {
+        if !self.ask_for_signature() {
+            return Ok(());
+        }
+        self.check(component, Signature::beside(file)?.as_ref())
+    }
+
     /// Whether a component may be taken, with the signature that came with it.
     ///
     /// # Errors
@@ -241,9 +253,12 @@ X1NKsk0Bv0Y1G4PiojGGk7NC9BXLxVrKRaW/zrmFgVzykLGdnEZ+el7zupoAqW7d8Z6QMjjJYM1+8gFV
         let folder = tempfile::tempdir().unwrap();
         let component = folder.path().join("lime.wasm");
         assert_eq!(Signature::beside(&component), Ok(None));
+        assert_eq!(keys(&[KEY]).check_file(&component, SIGNED), Err(SignatureError::Missing));
         std::fs::write(folder.path().join("lime.wasm.minisig"), SIGNATURE).unwrap();
         assert_eq!(Signature::beside(&component).unwrap().unwrap().text(), SIGNATURE);
+        assert_eq!(keys(&[KEY]).check_file(&component, SIGNED), Ok(()));
         std::fs::write(folder.path().join("lime.wasm.minisig"), b"\xff").unwrap();
+        assert_eq!(TrustedKeys::default().check_file(&component, SIGNED), Ok(()));
         assert_eq!(Signature::beside(&component).unwrap_err().code(), "signature-malformed");
     }
 }
