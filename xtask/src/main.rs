@@ -14,7 +14,9 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::connectors::{need_python_connector, test_python_connector};
-use crate::steps::{cargo, need_axe, need_chromium, need_postgres, need_schemathesis, need_wasm_target, run};
+use crate::steps::{
+    cargo, need_axe, need_chromium, need_postgres, need_registry, need_schemathesis, need_wasm_target, run,
+};
 
 /// Commands for working on Sluice.
 #[derive(Debug, Parser)]
@@ -56,6 +58,7 @@ fn main() -> Result<ExitCode> {
             need_schemathesis()?;
             need_chromium()?;
             need_axe()?;
+            need_registry()?;
             let python = need_python_connector()?;
             test_python_connector()?;
             // Most tests wait most of the time: more of them than there are processors go side by side.
@@ -79,6 +82,7 @@ fn main() -> Result<ExitCode> {
             need_schemathesis()?;
             need_chromium()?;
             need_axe()?;
+            need_registry()?;
             let python = need_python_connector()?;
             let soak = ["test", "--workspace", "--test", "*", "--", "--nocapture", "--test-threads=1"];
             run(cargo().args(soak).env("SLUICE_TEST_SIZE", "full").env(tests::PYTHON_WASM, python))?;

@@ -126,7 +126,17 @@ pub fn need_python_tool(pinned: &str) -> Result<PathBuf> {
 
 /// Installs a browser and what drives it, if they are missing.
 pub fn need_chromium() -> Result<()> {
-    for (program, package) in [("chromium", "chromium"), ("chromedriver", "chromium-driver")] {
+    need_programs(&[("chromium", "chromium"), ("chromedriver", "chromium-driver")])
+}
+
+/// Installs a registry, and what signs components, if they are missing.
+pub fn need_registry() -> Result<()> {
+    need_programs(&[("docker-registry", "docker-registry"), ("minisign", "minisign")])
+}
+
+/// Installs programs, each with the package of the system that has it, if they are missing.
+fn need_programs(programs: &[(&str, &str)]) -> Result<()> {
+    for (program, package) in programs {
         if has_program(program) {
             continue;
         }

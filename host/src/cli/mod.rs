@@ -21,6 +21,7 @@ mod output;
 mod overview;
 mod preview;
 mod progress;
+mod registry;
 mod secrets;
 mod serve;
 mod serving;

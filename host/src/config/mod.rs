@@ -16,6 +16,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::server::Protection;
+use crate::signature::TrustedKeys;
 
 pub use self::error::ConfigError;
 pub use self::settings::{Given, Origin, Setting, Settings, Value};
@@ -45,6 +46,8 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// `[server]`.
     pub server: ServerConfig,
+    /// `[connectors]`.
+    pub connectors: ConnectorsConfig,
     /// `[metrics]`.
     pub metrics: MetricsConfig,
     /// `[traces]`.
@@ -68,6 +71,13 @@ pub struct ServerConfig {
     pub stop_within: Duration,
     /// The folder whose components are taken when they change.
     pub watch_connectors: Option<PathBuf>,
+}
+
+/// Which connectors are taken.
+#[derive(Clone)]
+pub struct ConnectorsConfig {
+    /// Those of whom.
+    pub trusted_keys: TrustedKeys,
 }
 
 /// Where it can be measured.
@@ -129,6 +139,7 @@ impl Config {
                 stop_within: settings.seconds("server.stop-within", STOP_WITHIN)?,
                 watch_connectors: settings.optional("server.watch-connectors")?,
             },
+            connectors: ConnectorsConfig { trusted_keys: settings.list("connectors.trusted-keys")? },
             metrics: MetricsConfig { listen: settings.optional("metrics.listen")? },
             traces: TracesConfig {
                 endpoint: settings.optional::<PlainUrl>("traces.endpoint")?.map(|url| url.0),
@@ -241,7 +252,7 @@ mod tests {
         // A wrong kind of value for each: whoever is not read would not be refused.
         for setting in Settings::defaults().unwrap().all() {
             let other = match setting.value {
-                Value::Text(_) => "7",
+                Value::Text(_) | Value::List(_) => "7",
                 Value::Number(_) | Value::Switch(_) => "\"x\"",
             };
             let (section, name) = setting.key.split_once('.').unwrap_or(("", &setting.key));
@@ -277,6 +288,25 @@ mod tests {
     }
 
     #[test]
+    fn several_texts_are_a_list_in_a_file_and_words_in_a_variable() {
+        let [one, other] = [
+            "RWTClGrWQjqK9wmtRO5XL312N4wJCRkEoWrL24hyF941azOPjqWwsBnL",
+            "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
+        ];
+        let file = format!("[connectors]\ntrusted-keys = [\"{one}\", \"{other}\"]\n");
+        let both = read(&[("f.toml", &file)], &[], &[]).unwrap().connectors.trusted_keys;
+        assert_eq!(both, [one, other].iter().map(|key| key.parse().unwrap()).collect());
+        assert!(!read(&[], &[], &[]).unwrap().connectors.trusted_keys.ask_for_signature());
+        for words in [format!("{one} {other}"), format!("{one}, {other}")] {
+            let set = [("SLUICE_CONNECTORS_TRUSTED_KEYS", words.as_str())];
+            assert_eq!(read(&[], &set, &[]).unwrap().connectors.trusted_keys, both);
+        }
+        let shown = settings(&[("f.toml", &file)], &[], &[]).unwrap();
+        let shown = shown.all().iter().find(|it| it.key == "connectors.trusted-keys").unwrap().shown();
+        assert_eq!(shown.to_string(), format!("{one} {other}"));
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_place() {
         for (file, code, says) in [
             ("lock = 1\n", "config-unknown", "f.toml, line 1"),
@@ -293,6 +323,8 @@ mod tests {
             ("[traces]\nsample = 300\n", "config-invalid", "1 to 100"),
             ("[traces]\nendpoint = \"localhost:4318\"\n", "config-invalid", "`traces.endpoint`"),
             ("[traces]\nendpoint = \"http://:hush@x\"\n", "config-invalid", "a user"),
+            ("[connectors]\ntrusted-keys = [\"RW\"]\n", "config-invalid", "minisign"),
+            ("[connectors]\ntrusted-keys = [7]\n", "config-invalid", "a list"),
             ("log = \n", "config-malformed", "line 1"),
             ("[data]\nx = 1\n", "config-invalid", "`data`"),
         ] {

@@ -34,6 +34,8 @@ pub enum Value {
     Number(i64),
     /// Yes or no.
     Switch(bool),
+    /// Several texts, or none.
+    List(Vec<String>),
 }
 
 impl Value {
@@ -43,6 +45,10 @@ impl Value {
             Self::Text(_) => Some(Self::Text(text.to_owned())),
             Self::Number(_) => text.trim().parse().ok().map(Self::Number),
             Self::Switch(_) => text.trim().parse().ok().map(Self::Switch),
+            Self::List(_) => {
+                let words = text.split(|letter: char| letter == ',' || letter.is_whitespace());
+                Some(Self::List(words.filter(|word| !word.is_empty()).map(str::to_owned).collect()))
+            }
         }
     }
 
@@ -56,6 +62,7 @@ impl Value {
             Self::Text(_) => "it must be a text in quotes",
             Self::Number(_) => "it must be a number without a fraction",
             Self::Switch(_) => "it must be true or false",
+            Self::List(_) => "it must be a list of texts in quotes: [\"...\", \"...\"]",
         }
     }
 }
@@ -66,6 +73,7 @@ impl fmt::Display for Value {
             Self::Text(text) => out.write_str(text),
             Self::Number(number) => write!(out, "{number}"),
             Self::Switch(on) => write!(out, "{on}"),
+            Self::List(texts) => out.write_str(&texts.join(" ")),
         }
     }
 }
@@ -275,7 +283,9 @@ impl Settings {
         let setting = self.find(key)?;
         match &setting.value {
             Value::Text(text) => Ok((setting, text)),
-            Value::Number(_) | Value::Switch(_) => Err(ConfigError::Defaults(key.to_owned())),
+            Value::Number(_) | Value::Switch(_) | Value::List(_) => {
+                Err(ConfigError::Defaults(key.to_owned()))
+            }
         }
     }
 
@@ -303,8 +313,19 @@ impl Settings {
     pub(super) fn switch(&self, key: &str) -> Result<bool, ConfigError> {
         match self.find(key)?.value {
             Value::Switch(on) => Ok(on),
-            Value::Text(_) | Value::Number(_) => Err(ConfigError::Defaults(key.to_owned())),
+            Value::Text(_) | Value::Number(_) | Value::List(_) => Err(ConfigError::Defaults(key.to_owned())),
         }
+    }
+
+    /// Texts that are each to be something.
+    pub(super) fn list<T: FromStr<Err: fmt::Display>, L: FromIterator<T>>(
+        &self,
+        key: &str,
+    ) -> Result<L, ConfigError> {
+        let setting = self.find(key)?;
+        let Value::List(texts) = &setting.value else { return Err(ConfigError::Defaults(key.to_owned())) };
+        let problem = |problem: T::Err| invalid(setting, setting.origin.clone(), &problem.to_string());
+        texts.iter().map(|text| text.parse().map_err(problem)).collect()
     }
 
     /// That a setting cannot be so, beside others.
@@ -383,7 +404,17 @@ fn scalar(value: &DeValue<'_>) -> Option<Value> {
             i64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::Number)
         }
         DeValue::Boolean(on) => Some(Value::Switch(*on)),
-        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        DeValue::Array(texts) => {
+            texts.iter().map(|text| text_of(text.get_ref())).collect::<Option<_>>().map(Value::List)
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => None,
+    }
+}
+
+fn text_of(value: &DeValue<'_>) -> Option<String> {
+    match scalar(value) {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ mod trying;
 
 use clap::Subcommand;
 
-use super::{Context, End, Result, catalogue};
+use super::{Context, End, Result, catalogue, registry};
 
 /// What can be done with connectors.
 #[derive(Debug, Subcommand)]
@@ -21,6 +21,8 @@ pub enum Command {
     Check(trying::CheckArgs),
     /// Record what a component asks a CRM, without people and secrets.
     Record(trying::RecordArgs),
+    #[command(flatten)]
+    Registry(registry::Command),
 }
 
 /// Runs the command.
@@ -31,5 +33,6 @@ pub async fn run(context: &Context, command: Command) -> Result<End> {
         Command::Test(args) => trying::test(context, args).await,
         Command::Check(args) => trying::check_one(context, args).await,
         Command::Record(args) => trying::record_all(context, args).await,
+        Command::Registry(command) => registry::run(context, command).await,
     }
 }
