@@ -173,7 +173,9 @@ impl Admin {
     pub async fn prepare(&self, mut integration: Integration) -> Result<Integration, Failure> {
         integration.check().map_err(failed)?;
         if !integration.connector.starts_with("sha256:") {
-            let (name, component) = read_component(Path::new(&integration.connector)).map_err(failed)?;
+            let file = Path::new(&integration.connector);
+            let (name, component) = read_component(file).map_err(failed)?;
+            self.service.trusted().check_file(file, &component).map_err(failed)?;
             self.store().put_component(&name, component).await.map_err(failed)?;
             integration.connector = name;
         }

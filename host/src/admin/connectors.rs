@@ -13,6 +13,7 @@ use crate::integration::IntegrationId;
 use crate::kit::check::{Against, check};
 use crate::lane::Standing;
 use crate::need::{NeedCode, NewNeed};
+use crate::signature::Signature;
 use crate::store::{ComponentRecord, StoreError, Switch};
 use crate::sync;
 use crate::upgrade::{
@@ -46,13 +47,18 @@ impl Way<'_> {
 }
 
 impl Admin {
-    /// Takes a connector's component into the store, once it has been loaded.
+    /// Takes a connector's component into the store, once it has been loaded; `signature` is the one that came with it.
     ///
     /// # Errors
-    /// It is no connector that this host can load; the store fails.
-    pub async fn add_connector(&self, component: Vec<u8>) -> Result<Connector, Failure> {
+    /// It is no connector that this host can load; somebody is to have signed it and has not; the store fails.
+    pub async fn add_connector(
+        &self,
+        component: Vec<u8>,
+        signature: Option<&Signature>,
+    ) -> Result<Connector, Failure> {
         let about = About { integration: None, about: Some(component_name(&component)) };
         let doing = async {
+            self.service.trusted().check(&component, signature).map_err(failed)?;
             let connector = Box::pin(self.service.engine().load(&component)).await.map_err(failed)?;
             let version = connector.version();
             self.store().put_component(&version.connector, component).await.map_err(failed)?;

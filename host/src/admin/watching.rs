@@ -17,6 +17,7 @@ use super::Admin;
 use crate::access::{Caller, Role, Scope};
 use crate::connector::component_name;
 use crate::error::{ErrorCode, Failure};
+use crate::signature::Signature;
 use crate::sync::Service;
 use crate::upgrade::{Comparison, UpgradeTerms, Upgraded};
 
@@ -129,12 +130,12 @@ fn is_component(path: &Path) -> bool {
 
 /// Gives a component to the integrations that use its connector.
 async fn take(admin: &Admin, path: &Path, component: Vec<u8>) {
-    if let Err(Failure { code, message }) = given(admin, component).await {
+    if let Err(Failure { code, message }) = given(admin, path, component).await {
         warn!(code, file = %path.display(), "a component of the watched folder is not used: {message}");
     }
 }
 
-async fn given(admin: &Admin, component: Vec<u8>) -> Result<(), Failure> {
+async fn given(admin: &Admin, path: &Path, component: Vec<u8>) -> Result<(), Failure> {
     // It is loaded before it is added: one that is half written is nothing that somebody did.
     let connector = Box::pin(admin.service.engine().load(&component)).await;
     let version = connector.map_err(super::failed)?.version();
@@ -143,7 +144,8 @@ async fn given(admin: &Admin, component: Vec<u8>) -> Result<(), Failure> {
         info!(connector = version.id, "no integration uses this connector");
         return Ok(());
     }
-    let connector = Box::pin(admin.add_connector(component)).await?;
+    let signature = Signature::beside(path).map_err(super::failed)?;
+    let connector = Box::pin(admin.add_connector(component, signature.as_ref())).await?;
     let terms = UpgradeTerms { accept_differences: true, ..UpgradeTerms::default() };
     for id in using {
         match Box::pin(admin.upgrade(&id, &connector, terms)).await {

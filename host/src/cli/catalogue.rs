@@ -14,6 +14,7 @@ use crate::connector::{Connector, names_component};
 use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::profile::Answer;
+use crate::signature::Signature;
 use crate::upgrade::{
     AnswerChange, Comparison, ConnectorLine, ContactDifference, RolledOut, Rollout, Sample, UpgradeEnd,
     UpgradeError, UpgradeTerms, Upgraded,
@@ -165,7 +166,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
 }
 
 async fn add(admin: &Admin, file: &Path) -> Result<Connector> {
-    Box::pin(admin.add_connector(read(file)?)).await
+    let signature = Signature::beside(file).or_fail()?;
+    Box::pin(admin.add_connector(read(file)?, signature.as_ref())).await
 }
 
 fn offers(connector: &Connector) -> Vec<&'static str> {

@@ -44,6 +44,7 @@ use crate::config::{Config, ConfigError, Given, Settings};
 use crate::data_dir::DataDir;
 use crate::error::{ErrorCode, Failure};
 use crate::keys::KeySource;
+use crate::signature::TrustedKeys;
 use crate::store::{PostgresStore, SqliteStore, Store, StoreError, is_postgres_url};
 use crate::sync::Service;
 use crate::traces::Traces;
@@ -232,6 +233,8 @@ struct Opened {
     data: DataDir,
     store: Arc<dyn Store>,
     keys: KeySource,
+    /// Whose connectors are taken.
+    trusted: TrustedKeys,
     /// Whether other hosts may share the store.
     shared: bool,
 }
@@ -240,14 +243,15 @@ impl Opened {
     async fn new(context: &Context) -> Result<Self> {
         let data = DataDir::open(&context.data).or_fail()?;
         let keys = context.keys.clone();
+        let trusted = context.config.connectors.trusted_keys.clone();
         match &context.store {
             None => {
                 let store = SqliteStore::open(&data.database()).or_fail()?;
-                Ok(Self { data, store: Arc::new(store), keys, shared: false })
+                Ok(Self { data, store: Arc::new(store), keys, trusted, shared: false })
             }
             Some(url) => {
                 let store = PostgresStore::open(postgres(url)?).await.or_fail()?;
-                Ok(Self { data, store: Arc::new(store), keys, shared: true })
+                Ok(Self { data, store: Arc::new(store), keys, trusted, shared: true })
             }
         }
     }
@@ -264,7 +268,7 @@ impl Opened {
     /// A service that CRMs reach under this address.
     fn service_at(&self, public_url: Option<String>) -> Result<Service> {
         let service = Service::new(self.data.clone(), self.store.clone(), public_url).or_fail()?;
-        Ok(service.with_keys(self.keys.clone()))
+        Ok(service.with_keys(self.keys.clone()).trusting(self.trusted.clone()))
     }
 }
 

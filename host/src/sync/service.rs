@@ -35,6 +35,7 @@ use crate::integration::{Integration, IntegrationId};
 use crate::keys::KeySource;
 use crate::lane::Webhook;
 use crate::run::{Run, RunId};
+use crate::signature::TrustedKeys;
 use crate::store::{RunEnd, Store, StoreError};
 
 /// How often the store is asked what there is to do, whatever hints say.
@@ -53,6 +54,7 @@ struct Inner {
     engine: Engine,
     secrets: Secrets,
     public_url: Option<String>,
+    trusted: TrustedKeys,
 }
 
 impl Service {
@@ -73,7 +75,8 @@ impl Service {
         public_url: Option<String>,
     ) -> Self {
         let secrets = Secrets::new(Arc::clone(&store), KeySource::Nowhere);
-        Self(Arc::new(Inner { data, store, engine, secrets, public_url }))
+        let trusted = TrustedKeys::default();
+        Self(Arc::new(Inner { data, store, engine, secrets, public_url, trusted }))
     }
 
     /// The same with keys to the secrets in the store.
@@ -86,7 +89,16 @@ impl Service {
         self.with_secrets(self.secrets().before_stored(secrets))
     }
 
+    /// The same, taking connectors that these have signed.
+    pub fn trusting(&self, trusted: TrustedKeys) -> Self {
+        self.with(self.secrets().clone(), trusted)
+    }
+
     fn with_secrets(&self, secrets: Secrets) -> Self {
+        self.with(secrets, self.trusted().clone())
+    }
+
+    fn with(&self, secrets: Secrets, trusted: TrustedKeys) -> Self {
         let Inner { data, store, engine, public_url, .. } = &*self.0;
         Self(Arc::new(Inner {
             data: data.clone(),
@@ -94,7 +106,13 @@ impl Service {
             engine: engine.clone(),
             secrets,
             public_url: public_url.clone(),
+            trusted,
         }))
+    }
+
+    /// Whose connectors are taken.
+    pub fn trusted(&self) -> &TrustedKeys {
+        &self.0.trusted
     }
 
     /// Where everything is remembered.

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use sluice_tests::rig::sluice;
+
 use crate::desk::{Desk, Key, component};
 use crate::server::Server;
 
@@ -107,4 +109,33 @@ async fn what_is_no_signature_is_refused_on_both_ways() {
     manifest["annotations"] = json!({ "se.sluice.signature.minisign": "signed, Anna" });
     way.server.put_manifest("quill", "1", &manifest).await;
     assert_eq!(way.refused().await, "signature-malformed");
+}
+
+#[tokio::test]
+async fn what_is_added_to_the_store_has_to_be_signed_whichever_way_it_comes() {
+    let (keys, mut operator) = (Desk::new(), Desk::new());
+    let anna = keys.key("anna").await;
+    operator.trust(&[&anna]);
+    let data = operator.at("data");
+    operator.set("SLUICE_DATA", &data);
+    let file = operator.write("quill.wasm", component());
+    let integration = include_str!("../../../plugins/quill/integration.toml");
+    let integration = integration.replace("target/wasm32-wasip2/release/", "");
+    let integration = operator.write("quill.toml", integration);
+
+    let applying = async |operator: &Desk| {
+        let mut command = operator.command(sluice());
+        command.args(["--json", "integration", "apply", &integration]);
+        let output = command.env("CRM_KEY", "k").env("APSIS_SECRET", "s").output().await.unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(operator.connector(&["add", &file]).await.refused(), "signature-missing");
+    assert!(applying(&operator).await.contains("signature-missing"));
+    let listed = operator.connector(&["list"]).await;
+    assert_eq!((listed.code, listed.answer), (0, serde_json::Value::Null));
+
+    operator.sign(&anna, "quill.wasm").await;
+    operator.connector(&["add", &file]).await.done();
+    let applied = applying(&operator).await;
+    assert!(!applied.contains("signature-"), "{applied}");
 }

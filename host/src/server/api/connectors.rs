@@ -3,6 +3,8 @@
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Given};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,8 +14,12 @@ use super::extract::{At, Json, body};
 use super::problem::{Answer, Problems};
 use crate::admin::Admin;
 use crate::connector::Connector;
+use crate::error::Failure;
+use crate::signature::{Signature, SignatureError};
 use crate::upgrade::{ConnectorLine, Rollout, Sample, UpgradeTerms};
 
+/// Where a component's signature is, as base64.
+const SIGNATURE: &str = "x-minisign";
 /// The largest component.
 const COMPONENT_BYTES: usize = 64 << 20;
 
@@ -71,13 +77,22 @@ pub async fn list(Extension(admin): Extension<Admin>) -> Answer<Given<Vec<Connec
     Ok(Given(admin.connectors().await?))
 }
 
+/// The signature that comes with a component, if one does.
+fn signature(request: &Request) -> Result<Option<Signature>, SignatureError> {
+    let Some(header) = request.headers().get(SIGNATURE) else { return Ok(None) };
+    let text = BASE64.decode(header).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    Signature::parse(&text.ok_or(SignatureError::Malformed("its header is no base64"))?).map(Some)
+}
+
 /// Takes a component into the store, once it has been loaded. The body is the .wasm file.
 #[utoipa::path(post, path = "/connectors", tag = "connectors",
+    params(("x-minisign" = Option<String>, Header, description = "The text of FILE.wasm.minisig as base64, where the host asks for a signature")),
     request_body(content = Vec<u8>, content_type = "application/wasm"),
     responses((status = 201, body = Described), Problems), security(("token" = ["operator", "host"])))]
 pub async fn add(Extension(admin): Extension<Admin>, request: Request) -> Answer<Response> {
+    let signature = signature(&request).map_err(|error| Failure::from(&error))?;
     let component = body(request, COMPONENT_BYTES).await?;
-    let connector = Box::pin(admin.add_connector(component.to_vec())).await?;
+    let connector = Box::pin(admin.add_connector(component.to_vec(), signature.as_ref())).await?;
     Ok((StatusCode::CREATED, Given(Described::of(&connector))).into_response())
 }
 
