@@ -1,6 +1,6 @@
 //! Builds the components that the tests run, so that `cargo test` alone is enough, and tells the tests
-//! where they are: `FAULTY_WASM`, `OTHER_VERSION_WASM`, `PUSHY_WASM`, `VERSIONED_WASM`, `LIME_WASM`, `WEBCRM_WASM`,
-//! `QUILL_WASM`, `WRONG_WASM`.
+//! where they are: `FAULTY_WASM`, `FIRST_WASM`, `NEXT_WASM`, `PUSHY_WASM`, `VERSIONED_WASM`, `LIME_WASM`,
+//! `WEBCRM_WASM`, `QUILL_WASM`, `WRONG_WASM`.
 //!
 //! A cargo within a cargo: it has a target directory of its own, and none of the outer one's settings.
 #![allow(clippy::panic, clippy::expect_used, reason = "a build that cannot go on says why and ends")]
@@ -11,7 +11,8 @@ use std::process::Command;
 /// Package, and the variable that holds the path of its component.
 const COMPONENTS: &[(&str, &str)] = &[
     ("faulty", "FAULTY_WASM"),
-    ("other-version", "OTHER_VERSION_WASM"),
+    ("first", "FIRST_WASM"),
+    ("next", "NEXT_WASM"),
     ("pushy", "PUSHY_WASM"),
     ("versioned", "VERSIONED_WASM"),
     ("lime", "LIME_WASM"),

@@ -35,10 +35,10 @@ enum Command {
     /// Run the end-to-end tests at full size: 200,000 contacts, hundreds of kills, one at a time, with what they
     /// measure.
     Soak,
-    /// Measure what real time costs on this machine, as it is released.
+    /// Measure what real time and connectors cost on this machine, as it is released.
     Bench {
-        /// Only the parts whose names hold one of these: door, acknowledge, lane, backlog, neighbour,
-        /// page.
+        /// Only the parts whose names hold one of these: door, connector, hostile, acknowledge, lane, backlog,
+        /// neighbour, page.
         #[arg(last = true)]
         names: Vec<String>,
     },

@@ -2,9 +2,10 @@
 //!
 //! Two clocks end a call: the CPU budget counts the ticks in which the component's own code ran, the
 //! wall deadline everything. Neither alone would do: a component that waits uses no CPU, and one that
-//! computes without end still yields, so that the deadline is noticed. The store is dropped whatever
-//! happens; an instance is never used twice.
+//! computes without end still yields, so that the deadline is noticed. One that has computed for some ticks goes on
+//! aside. The store is dropped whatever happens; an instance is never used twice.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,45 +61,67 @@ impl Call {
     }
 
     /// Runs `work` on a fresh instance. `work` gets what it needs to find its function and call it.
-    pub(super) async fn run<T>(
+    pub(super) async fn run<T: Send + 'static>(
         mut self,
-        work: impl for<'a> FnOnce(&'a mut Store<CallState>, &'a Instance, &'a Bound) -> Answer<'a, T>,
+        work: impl for<'a> FnOnce(&'a mut Store<CallState>, &'a Instance, &'a Bound) -> Answer<'a, T>
+        + Send
+        + 'static,
     ) -> Result<T, CallError> {
         // Waiting for room is not the component's time. Nobody closes the room; were it closed, the
         // allocation of the instance would say that there is none.
         self.room = Arc::clone(&self.bound.room).acquire_owned().await.ok();
         let (span, name, integration, began) =
             (self.span.clone(), self.name, self.integration.clone(), Instant::now());
-        let ended = async {
-            let (pre, wall) = (self.bound.pre.clone(), self.limits.time(Limit::WallMs));
-            let mut instantiated = false;
-            let all = async {
-                let instance = pre.instantiate_async(&mut self.store).await?;
-                instantiated = true;
-                work(&mut self.store, &instance, &self.bound).await
-            };
-            let ended = tokio::time::timeout(wall, all).await;
-            self.store.data().words.finish();
-            let memory = self.store.data().memory();
-            tracing::trace!(memory, "call ended");
-            if let Some(stand_in) = self.store.data().stand_in() {
-                stand_in.ended(name, memory, began.elapsed());
+        let (aside, length) = (Arc::clone(&self.bound.aside), self.store.data().length());
+        let mut call: Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>> =
+            Box::pin(self.to_its_end(work).instrument(span.clone()));
+        let ended = tokio::select! {
+            biased;
+            () = length.long() => None,
+            ended = &mut call => Some(ended),
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                length.share(aside.shares(), &integration);
+                let broken_off = || CallError::Host { call: name, reason: "the host is stopping".to_owned() };
+                aside.go_on(call).await.unwrap_or_else(|| Err(broken_off()))
             }
-            match ended {
-                Err(_) => Err(self.limit(Limit::WallMs)),
-                Ok(Err(error)) => Err(self.stopped(&error, instantiated)),
-                Ok(Ok(Err(said))) => Err(self.said(said)),
-                Ok(Ok(Ok(answer))) => Ok(answer),
-            }
-        }
-        .instrument(span.clone())
-        .await;
+        };
         let result = ended.as_ref().map_or_else(ErrorCode::code, |_| "ok");
         if let Err(error) = &ended {
             span.in_scope(|| traces::failed(error.code()));
         }
         metrics::connector_called(&integration, name, result, began.elapsed());
         ended
+    }
+
+    /// The call itself, within its limits.
+    async fn to_its_end<T>(
+        mut self,
+        work: impl for<'a> FnOnce(&'a mut Store<CallState>, &'a Instance, &'a Bound) -> Answer<'a, T>,
+    ) -> Result<T, CallError> {
+        let (pre, wall) = (self.bound.pre.clone(), self.limits.time(Limit::WallMs));
+        let began = Instant::now();
+        let mut instantiated = false;
+        let all = async {
+            let instance = pre.instantiate_async(&mut self.store).await?;
+            instantiated = true;
+            work(&mut self.store, &instance, &self.bound).await
+        };
+        let ended = tokio::time::timeout(wall, all).await;
+        self.store.data().words.finish();
+        let memory = self.store.data().memory();
+        tracing::trace!(memory, "call ended");
+        if let Some(stand_in) = self.store.data().stand_in() {
+            stand_in.ended(self.name, memory, began.elapsed());
+        }
+        match ended {
+            Err(_) => Err(self.limit(Limit::WallMs)),
+            Ok(Err(error)) => Err(self.stopped(&error, instantiated)),
+            Ok(Ok(Err(said))) => Err(self.said(said)),
+            Ok(Ok(Ok(answer))) => Ok(answer),
+        }
     }
 
     pub(super) async fn describe(self) -> Result<connector::Description, CallError> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
+use super::aside::Aside;
 use super::bindings::exported::{connector, contacts, deliveries, overviews, related};
 use super::call::{self, Call};
 use super::convert;
@@ -119,6 +120,8 @@ pub(super) struct Bound {
     pub(super) pre: InstancePre<CallState>,
     /// The engine's room for calls, which all its connectors share.
     pub(super) room: Arc<Semaphore>,
+    /// Where its long calls go, which all its connectors share, too.
+    pub(super) aside: Arc<Aside>,
     pub(super) connector: connector::GuestIndices,
     pub(super) contacts: contacts::GuestIndices,
     pub(super) deliveries: Option<deliveries::GuestIndices>,
@@ -131,10 +134,12 @@ impl Bound {
         pre: InstancePre<CallState>,
         names: &[String],
         room: Arc<Semaphore>,
+        aside: Arc<Aside>,
     ) -> Result<Self, LoadError> {
         let has = |interface: &str| names.iter().any(|name| interface_of(name) == Some(interface));
         Ok(Self {
             room,
+            aside,
             connector: connector::GuestIndices::new(&pre).map_err(|error| mismatch("connector", &error))?,
             contacts: contacts::GuestIndices::new(&pre).map_err(|error| mismatch("contacts", &error))?,
             deliveries: has("deliveries")

@@ -82,19 +82,38 @@ impl Resolve for CheckedResolver {
         let network = self.0;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(NoAddress)?;
-            let permitted: Vec<SocketAddr> =
-                found.filter(|address| network.refusal(address.ip()).is_none()).collect();
-            if permitted.is_empty() {
-                return Err(NoPermittedAddress.into());
-            }
-            Ok(Box::new(permitted.into_iter()) as Addrs)
+            Ok(Box::new(permitted(network, found)?.into_iter()) as Addrs)
         })
     }
+}
+
+/// What of one answer may be reached. Asked of each: an earlier answer says nothing of a later one.
+fn permitted(
+    network: Network,
+    found: impl Iterator<Item = SocketAddr>,
+) -> Result<Vec<SocketAddr>, NoPermittedAddress> {
+    let permitted: Vec<SocketAddr> =
+        found.filter(|address| network.refusal(address.ip()).is_none()).collect();
+    if permitted.is_empty() { Err(NoPermittedAddress) } else { Ok(permitted) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_comes_to_lead_inside_is_reached_no_more() {
+        let answer = |addresses: &[&str]| -> Vec<SocketAddr> {
+            addresses.iter().map(|address| format!("{address}:0").parse().unwrap()).collect()
+        };
+        let reached = |addresses: &[&str]| permitted(Network::Public, answer(addresses).into_iter()).ok();
+        // As a name server answers that says one thing when it is asked first, and another when it is asked again.
+        assert_eq!(reached(&["93.184.215.14"]), Some(answer(&["93.184.215.14"])));
+        assert_eq!(reached(&["127.0.0.1"]), None);
+        assert_eq!(reached(&["169.254.169.254", "10.0.0.1", "[::1]"]), None);
+        // Or both at once, so that whoever is refused the one tries the other.
+        assert_eq!(reached(&["10.0.0.1", "93.184.215.14"]), Some(answer(&["93.184.215.14"])));
+    }
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {

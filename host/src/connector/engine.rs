@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 
+use super::aside::Aside;
 use super::bindings::Complete;
 use super::call::Call;
 use super::component::{Bound, Connector, Loaded, check_kind, check_world, mismatch};
@@ -31,6 +32,7 @@ struct Inner {
     linker: Linker<CallState>,
     precompiled: Precompiled,
     room: Arc<Semaphore>,
+    aside: Arc<Aside>,
     limits: Arc<Limits>,
     shared: Arc<Shared>,
     /// By digest.
@@ -109,6 +111,7 @@ impl Engine {
             linker,
             precompiled,
             room: Arc::new(Semaphore::new(CALLS)),
+            aside: Arc::new(Aside::new().map_err(host)?),
             limits: Arc::new(limits),
             shared: Arc::new(shared),
             loaded: Mutex::default(),
@@ -129,7 +132,7 @@ impl Engine {
         let names = check_world(&component)?;
         let pre =
             self.0.linker.instantiate_pre(&component).map_err(|error| mismatch("the imports", &error))?;
-        let bound = Bound::new(pre, &names, Arc::clone(&self.0.room))?;
+        let bound = Bound::new(pre, &names, Arc::clone(&self.0.room), Arc::clone(&self.0.aside))?;
         let described = Call::new("describe", &bound, Purpose::Describe, &self.0.limits)
             .describe()
             .await

@@ -6,9 +6,10 @@
 //! what to do next; whether to try again is the caller's to do. It knows of no store, no rules and no
 //! APSIS One.
 //!
-//! The way of a call: [`Connection`] -> `call` (store, instance, clocks) -> the component -> `state` (its
-//! imports) -> `outbound` (its requests) -> back through `convert` into the host's vocabulary.
+//! The way of a call: [`Connection`] -> `call` (store, instance, clocks; `aside`, when it computes for long) -> the
+//! component -> `state` (its imports) -> `outbound` (its requests) -> back through `convert` into the host's vocabulary.
 
+mod aside;
 mod bindings;
 mod call;
 mod catalogue;

@@ -13,6 +13,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::aside::Length;
 use super::bindings::imported::{http, log, secrets, session, settings, types};
 use super::environment::Environment;
 use super::limits::{Limit, Limits};
@@ -56,6 +57,8 @@ pub(super) struct CallState {
     pub(super) words: Words,
     pub(super) used: Used,
     ticks: u64,
+    /// Whether it computes for long.
+    length: Arc<Length>,
     memory: usize,
     table_entries: usize,
     puts: u64,
@@ -86,6 +89,7 @@ impl CallState {
             words,
             used: Used::default(),
             ticks: 0,
+            length: Arc::default(),
             memory: 0,
             table_entries: 0,
             puts: 0,
@@ -107,6 +111,11 @@ impl CallState {
         }
     }
 
+    /// Whether it computes for long, for who drives the call.
+    pub(super) fn length(&self) -> Arc<Length> {
+        Arc::clone(&self.length)
+    }
+
     fn environment(&self, import: &'static str) -> Result<&Arc<Environment>, Stop> {
         match &self.purpose {
             Purpose::Describe => Err(Stop::ImportInDescribe(import)),
@@ -122,7 +131,7 @@ impl CallState {
         if used > state.limits.time(Limit::CpuMs) {
             return Err(Stop::Limit(Limit::CpuMs).into());
         }
-        Ok(UpdateDeadline::Yield(1))
+        Ok(state.length.gives_way(state.ticks))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What real time costs, measured on this machine in one run, beside what the machine itself can do.
+//! What real time and connectors cost, measured on this machine in one run, beside what the machine itself can do.
 //!
 //! `cargo xtask bench` runs all of it; `cargo xtask bench -- NAME` the parts whose names hold NAME. The program under
 //! test is a process of its own, as it is in use, and so is the bare server beside it; both share the machine with
@@ -8,15 +8,18 @@
 
 mod acknowledge;
 mod backlog;
+mod connector;
 mod disk;
 mod door;
 mod echo;
 mod figures;
+mod hostile;
 mod installed;
 mod lane;
 mod load;
 mod neighbour;
 mod page;
+mod recorded;
 
 use std::time::Duration;
 
@@ -67,6 +70,12 @@ fn main() {
     runtime.block_on(async {
         if is_wanted("door") {
             door::measure().await;
+        }
+        if is_wanted("connector") {
+            connector::measure().await;
+        }
+        if is_wanted("hostile") {
+            hostile::measure().await;
         }
         if is_wanted("acknowledge") {
             acknowledge::measure().await;

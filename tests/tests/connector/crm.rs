@@ -1,7 +1,9 @@
 //! A server in the CRM's place, on this machine, that answers as a path asks.
 
-use std::sync::Arc;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -9,6 +11,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::any;
+use tokio::io::AsyncWriteExt as _;
 
 /// A running server; it ends with the test's runtime.
 pub struct Crm {
@@ -21,6 +24,7 @@ pub struct Crm {
 struct Seen {
     requests: AtomicU64,
     sent: AtomicU64,
+    heard: Mutex<String>,
 }
 
 impl Crm {
@@ -36,6 +40,8 @@ impl Crm {
             .route("/big", any(big))
             .route("/megabyte", any(|| async { vec![b'm'; 1 << 20] }))
             .route("/too-many-requests", any(too_many))
+            .route("/drips", any(drips))
+            .route("/deep/{*rest}", any(deep))
             .layer(axum::middleware::from_fn_with_state(Arc::clone(&seen), count))
             .with_state(Arc::clone(&seen));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,6 +59,11 @@ impl Crm {
         self.seen.requests.load(Ordering::SeqCst)
     }
 
+    /// All that arrived, heads and bodies.
+    pub fn heard(&self) -> String {
+        self.seen.heard.lock().unwrap().clone()
+    }
+
     /// Bytes of the big page that were taken off our hands.
     pub fn sent(&self) -> u64 {
         self.seen.sent.load(Ordering::SeqCst)
@@ -65,7 +76,12 @@ async fn count(
     next: axum::middleware::Next,
 ) -> Response {
     seen.requests.fetch_add(1, Ordering::SeqCst);
-    next.run(request).await
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 24).await.unwrap();
+    let told =
+        format!("{} {} {:?}\n{}\n", head.method, head.uri, head.headers, String::from_utf8_lossy(&body));
+    seen.heard.lock().unwrap().push_str(&told);
+    next.run(axum::extract::Request::from_parts(head, Body::from(body))).await
 }
 
 /// What arrived: method, the headers that carry credentials, the body.
@@ -99,6 +115,45 @@ async fn breaks() -> Response {
     let body =
         futures::stream::iter([Ok(Bytes::from_static(b"half")), Err(std::io::Error::other("cable cut"))]);
     Body::from_stream(body).into_response()
+}
+
+/// A byte now and then, for ever: the connection is never idle, and the answer never whole.
+async fn drips() -> Response {
+    let drops =
+        futures::stream::unfold(tokio::time::interval(Duration::from_millis(10)), async |mut pace| {
+            pace.tick().await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"d")), pace))
+        });
+    Body::from_stream(drops).into_response()
+}
+
+/// JSON that whoever follows it down runs out of stack on.
+async fn deep() -> impl IntoResponse {
+    let body = r#"{"_embedded":"#.to_owned() + &"[".repeat(500_000) + &"]".repeat(500_000) + "}";
+    ([(header::CONTENT_TYPE, "application/json")], body)
+}
+
+/// Sends the beginning of an answer, and then headers for as long as somebody reads them. Its address, and the bytes
+/// that were taken.
+pub async fn endless_headers() -> (String, Arc<AtomicU64>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let taken = Arc::new(AtomicU64::new(0));
+    let sent = Arc::clone(&taken);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let sent = Arc::clone(&sent);
+            tokio::spawn(async move {
+                let line = format!("x-more: {}\r\n", "m".repeat(4_000));
+                let mut told = b"HTTP/1.1 200 OK\r\n".to_vec();
+                while stream.write_all(&told).await.is_ok() {
+                    sent.fetch_add(told.len() as u64, Ordering::SeqCst);
+                    told = line.clone().into_bytes();
+                }
+            });
+        }
+    });
+    (format!("http://{address}"), taken)
 }
 
 /// 200 MB, without saying so.

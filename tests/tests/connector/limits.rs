@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice::connector::{CallError, Limit, NextStep};
+use sluice::connector::{CallError, Connection, Limit, NextStep};
 use sluice::error::ErrorCode;
+use sluice::integration::IntegrationId;
 use tokio::task::JoinSet;
 
 use super::crm::Crm;
@@ -66,6 +67,36 @@ async fn calls_beside_a_loop_are_served() {
     let (served, (ended, error)) = tokio::join!(beside, endless);
     assert!(served < ended);
     assert_eq!(breach(&error).0, Limit::CpuMs);
+}
+
+#[tokio::test]
+async fn a_hundred_loops_leave_others_their_share() {
+    let stage = Stage::new().await;
+    let mut other = Wish { times: Some(20_000), ..Wish::new("computes") }.settings();
+    other.integration = IntegrationId("other".to_owned());
+    let other = Connection::open(&stage.connector, other).unwrap();
+    let computes = async || {
+        let began = Instant::now();
+        other.scan(None, 10).await.unwrap();
+        began.elapsed()
+    };
+    let alone = computes().await;
+
+    let loops = Arc::new(stage.open(Wish::new("loops").limit("cpu-ms", 100_000)));
+    let mut endless = JoinSet::new();
+    for _ in 0..100 {
+        let loops = Arc::clone(&loops);
+        endless.spawn(async move { loops.scan(None, 10).await });
+    }
+    // Until all of them have been found to be long.
+    let well = stage.with_fault("none");
+    for _ in 0..5 {
+        well.scan(None, 10).await.unwrap();
+    }
+    // Two integrations compute: each has half, and not one of them a hundred parts of a hundred and one.
+    let beside = computes().await;
+    assert!(endless.try_join_next().is_none(), "they compute on");
+    assert!(beside < alone * 20 + Duration::from_secs(1), "alone {alone:?}, beside {beside:?}");
 }
 
 /// More than the engine has room for at a time: 512.

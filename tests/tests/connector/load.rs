@@ -21,7 +21,7 @@ async fn a_connector_built_on_the_frozen_contract_describes_itself() {
 #[tokio::test]
 async fn another_version_of_the_contract_is_refused_in_a_sentence() {
     let stage = Stage::new().await;
-    let other = std::fs::read(env!("OTHER_VERSION_WASM")).unwrap();
+    let other = std::fs::read(env!("NEXT_WASM")).unwrap();
     let refused = stage.engine.load(&other).await.unwrap_err();
     assert_eq!(refused.code(), "component-other-version");
     assert_eq!(
@@ -54,10 +54,11 @@ async fn what_is_no_component_is_refused() {
 #[tokio::test]
 async fn a_component_that_has_the_name_and_not_the_shape_is_refused() {
     // The other version, claiming to be this one.
-    let mut other = std::fs::read(env!("OTHER_VERSION_WASM")).unwrap();
+    let mut other = std::fs::read(env!("NEXT_WASM")).unwrap();
     let (from, to) = (b"crm-connector/connector@0.2.0", b"crm-connector/connector@0.1.0");
     replace(&mut other, from, to);
     replace(&mut other, b"crm-connector/contacts@0.2.0", b"crm-connector/contacts@0.1.0");
+    replace(&mut other, b"crm-connector/log@0.2.0", b"crm-connector/log@0.1.0");
     let stage = Stage::new().await;
     let refused = stage.engine.load(&other).await.unwrap_err();
     assert!(matches!(&refused, LoadError::Mismatch { .. }), "{refused:?}");

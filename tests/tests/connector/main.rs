@@ -3,11 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod answers;
+mod boundary;
+mod by_hand;
 mod crm;
+mod hostile_crm;
 mod limits;
 mod load;
+#[cfg(target_os = "linux")]
+mod neighbours;
 mod opening;
 mod requests;
+mod table;
+mod versions;
 mod words;
 
 use std::collections::BTreeMap;

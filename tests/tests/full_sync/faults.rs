@@ -28,6 +28,48 @@ async fn with_every_fault_at_once_a_run_of_single_calls_ends_right() {
     storm(People::Generated { persons, seed: 7 }, apsis, BY_SINGLE_CALLS).await;
 }
 
+/// An integration whose connector answers each cursor with itself.
+const ROUND: &str = r#"
+id = "round"
+name = "Round"
+connector = "{component}"
+
+[settings]
+url = "https://crm.example"
+fault = "same-cursor"
+
+[secrets]
+api-key = { env = "SLUICE_DEMO_LIME_KEY" }
+
+[grant]
+origins = ["https://crm.example"]
+
+[apsis]
+url = "{apsis_url}"
+client-id = "b2f0c1de-0000-4000-8000-000000000001"
+client-secret = { env = "SLUICE_DEMO_APSIS_SECRET" }
+section = "Nordics"
+private-network = true
+"#;
+
+#[tokio::test]
+async fn a_cursor_that_leads_back_ends_the_run() {
+    let config =
+        SandboxConfig { people: People::Generated { persons: 1, seed: 7 }, ..SandboxConfig::default() };
+    let rig = Rig::start(config).await;
+    let text = ROUND
+        .replace("{component}", env!("FAULTY_WASM"))
+        .replace("{apsis_url}", &rig.sandbox.addresses().apsis_url);
+    let file = rig.path("round.toml");
+    std::fs::write(&file, text).unwrap();
+    let applied = rig.run(&["integration", "apply", &file.display().to_string()]).await;
+    assert_eq!(applied.code(), 0, "{:?} {}", applied.lines, applied.log);
+    let run = rig.run(&["sync", "start", "round"]).await;
+    assert_eq!(run.code(), 1, "{:?} {}", run.lines, run.log);
+    let told = format!("{:?}", run.lines);
+    assert!(told.contains("cursor-repeated"), "{told}");
+}
+
 /// A full sync with everything going wrong now and then.
 async fn storm(people: People, apsis: ApsisSwitches, sync: &str) -> Rig {
     let config = SandboxConfig { people, apsis, ..SandboxConfig::default() };

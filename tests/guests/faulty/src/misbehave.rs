@@ -3,7 +3,7 @@
 use crate::exports::sluice::crm_connector::contacts::Page;
 use crate::sluice::crm_connector::http::{self, Credential, Method, Request, Response};
 use crate::sluice::crm_connector::types::{Contact, Discard, DiscardReason, Error, ErrorKind, Field, Value};
-use crate::sluice::crm_connector::{log, session};
+use crate::sluice::crm_connector::{log, session, settings};
 use crate::{contact, error, page, setting};
 
 pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Error> {
@@ -15,6 +15,14 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
 
         // Uses up what is not its own.
         "loops" => spin(),
+        "computes" => {
+            // A while, by what is done and not by the clock, and then an end.
+            let times: u64 = setting("times").parse().unwrap();
+            for n in 0..times * 10_000 {
+                std::hint::black_box(n);
+            }
+            Ok(well(after, limit))
+        }
         "recurses" => Ok(page(vec![contact(&recurse(1).to_string())])),
         "hoards" => hoard(),
         "panics" => panic!("no such person as anna@example.com with key {}", setting("target")),
@@ -69,7 +77,13 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
             Ok(page(vec![Contact { modified_at: Some("anna@example.com".into()), ..contact("1") }]))
         }
         "field-twice" => Ok(page(vec![with_text(with_text(contact("1"), "a".into()), "b".into())])),
+        "same-cursor" => Ok(Page { next: Some("round".into()), ..page(Vec::new()) }),
         "long-cursor" => Ok(Page { next: Some("c".repeat(4_097)), ..page(Vec::new()) }),
+        "deep-json" => {
+            let (open, close) = ("[".repeat(200_000), "]".repeat(200_000));
+            let deep = Field { name: "deep".into(), value: Value::Json(open + &close) };
+            Ok(page(vec![Contact { fields: vec![deep], ..contact("1") }]))
+        }
         "empty-cursor" => Ok(Page { next: Some(String::new()), ..page(Vec::new()) }),
 
         "discards-too-many" => {
@@ -123,6 +137,21 @@ pub fn scan(fault: &str, after: Option<String>, limit: u32) -> Result<Page, Erro
         "json" => {
             let json = with(Credential::Json(("/auth/key".into(), "api-key".into())));
             fetched(Request { body: Some(br#"{"auth":{"user":"u"}}"#.to_vec()), ..json })
+        }
+        // Under every name that a secret of somebody else may have.
+        "steals" => {
+            for name in ["other", "crm-key", "healthy", "healthy/crm-key", "crm-key.previous", "", "*"] {
+                let refused = http::fetch(&with(Credential::Bearer(name.into()))).unwrap_err();
+                log::log(log::Level::Warn, &format!("{name}: {}", refused.message));
+                for found in [settings::get(name), session::get(name)].into_iter().flatten() {
+                    log::log(log::Level::Warn, &found);
+                    fetched(Request {
+                        body: Some(found.into_bytes()),
+                        ..with(Credential::Bearer("api-key".into()))
+                    })?;
+                }
+            }
+            fetched(with(Credential::Bearer("api-key".into())))
         }
         "unknown-secret" => fetched(with(Credential::Bearer("other".into()))),
 

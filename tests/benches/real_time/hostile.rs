@@ -1,0 +1,185 @@
+//! What a hostile connector costs the healthy integration beside it: the time of its calls alone and beside, and the
+//! memory, while the hostile one is called again as soon as it ended, which no host does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use serde_json::json;
+use sluice::connector::{Connection, ConnectionSettings, Connector, Engine, Limits};
+use sluice::integration::{Grant, IntegrationId};
+use tokio::task::JoinSet;
+
+use crate::ROUNDS;
+use crate::connector::reading;
+use crate::figures::{Rounds, head, percentile, row};
+use crate::recorded::Recorded;
+
+/// Contacts in a page of the healthy one.
+const CONTACTS: u32 = 100;
+
+/// Its calls in a round.
+const CALLS: u32 = 200;
+
+/// Between the beginnings of two.
+const PACE: Duration = Duration::from_millis(10);
+
+/// Each hostile connector, and how many of its calls go on at a time.
+const HOSTILE: &[(&str, usize)] = &[
+    ("none", 1),
+    ("loops", 1),
+    ("loops", 8),
+    ("recurses", 1),
+    ("hoards", 1),
+    ("hoards", 4),
+    ("giant", 1),
+    ("floods-log", 1),
+    ("puts-without-end", 1),
+    ("fails-without-end", 1),
+    ("sends-many-headers", 1),
+    ("sleeps", 64),
+];
+
+pub async fn measure() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::new(folder.path()).unwrap();
+    let lime = engine.load(&std::fs::read(env!("LIME_WASM")).unwrap()).await.unwrap();
+    let faulty = engine.load(&std::fs::read(env!("FAULTY_WASM")).unwrap()).await.unwrap();
+    let recorded = Recorded::page(CONTACTS).await;
+    let mut healthy = Healthy { lime, recorded, rounds: 0 };
+    healthy.times().await;
+    head(
+        "Pages of a healthy integration beside a hostile one, in milliseconds",
+        &[
+            "hostile",
+            "at a time",
+            "its calls",
+            "p50 alone",
+            "beside",
+            "%",
+            "p99 alone",
+            "beside",
+            "%",
+            "MiB",
+            "after",
+        ],
+    );
+    for (fault, at_a_time) in HOSTILE {
+        let (mut alone, mut beside) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+        let (mut ended, mut most) = (0, 0);
+        for _ in 0..ROUNDS {
+            healthy.round(&mut alone).await;
+            let hostile = Hostile::start(&faulty, fault, *at_a_time);
+            healthy.round(&mut beside).await;
+            most = most.max(resident());
+            ended += hostile.end().await;
+        }
+        let [p50, p99] = alone.map(Rounds::of);
+        let [p50_beside, p99_beside] = beside.map(Rounds::of);
+        let growth = |alone: &Rounds, beside: &Rounds| {
+            format!("{:+.0}", (beside.median() / alone.median() - 1.0) * 100.0)
+        };
+        row(&[
+            fault,
+            &at_a_time.to_string(),
+            &ended.to_string(),
+            &p50.tenths(),
+            &p50_beside.tenths(),
+            &growth(&p50, &p50_beside),
+            &p99.tenths(),
+            &p99_beside.tenths(),
+            &growth(&p99, &p99_beside),
+            &most.to_string(),
+            &resident().to_string(),
+        ]);
+    }
+}
+
+/// An integration that reads pages.
+struct Healthy {
+    lime: Connector,
+    recorded: Recorded,
+    rounds: u32,
+}
+
+impl Healthy {
+    /// The times of its calls, one after the other.
+    async fn times(&mut self) -> Vec<Duration> {
+        self.rounds += 1;
+        let connection = reading(&self.lime, &self.recorded, "healthy", &format!("key-{}", self.rounds));
+        // The first one asks for what the others know already.
+        connection.scan(None, CONTACTS).await.unwrap();
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut times = Vec::new();
+        for _ in 0..CALLS {
+            pace.tick().await;
+            let began = Instant::now();
+            let page = connection.scan(None, self.recorded.limit()).await.unwrap();
+            times.push(began.elapsed());
+            assert_eq!(page.contacts.len(), CONTACTS as usize);
+        }
+        times
+    }
+
+    /// Adds a round's p50 and p99.
+    async fn round(&mut self, to: &mut [Vec<f64>; 2]) {
+        let mut times = self.times().await;
+        to[0].push(percentile(&mut times, 50));
+        to[1].push(percentile(&mut times, 99));
+    }
+}
+
+/// An integration whose connector does its worst, again and again.
+struct Hostile {
+    calls: JoinSet<()>,
+    ended: Arc<AtomicU64>,
+    enough: Arc<AtomicBool>,
+}
+
+impl Hostile {
+    fn start(faulty: &Connector, fault: &str, at_a_time: usize) -> Self {
+        let url = "https://crm.example";
+        let settings = ConnectionSettings {
+            integration: IntegrationId("hostile".to_owned()),
+            settings: BTreeMap::from([
+                ("url".to_owned(), json!(url)),
+                ("fault".to_owned(), json!(fault)),
+                ("target".to_owned(), json!(format!("{url}/echo"))),
+            ]),
+            secrets: BTreeMap::from([("api-key".to_owned(), SecretString::from("hostile-key"))]),
+            grant: Grant { origins: vec![url.to_owned()], private_network: false },
+            limits: Limits::from(&BTreeMap::new()).unwrap(),
+        };
+        let connection = Connection::open(faulty, settings).unwrap();
+        let (ended, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut calls = JoinSet::new();
+        for _ in 0..at_a_time {
+            let (connection, ended, enough) = (connection.clone(), Arc::clone(&ended), Arc::clone(&enough));
+            calls.spawn(async move {
+                while !enough.load(Ordering::Relaxed) {
+                    // How it ends is not measured; "none" reads pages, as the healthy one does.
+                    let _ended = connection.scan(None, 10).await;
+                    ended.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        Self { calls, ended, enough }
+    }
+
+    /// Breaks its calls off; how many had ended by themselves.
+    async fn end(mut self) -> u64 {
+        self.enough.store(true, Ordering::Relaxed);
+        self.calls.shutdown().await;
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
+/// MiB of memory that this process has, where the system says.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default() >> 10
+}
