@@ -15,10 +15,11 @@ use serde_json::Value;
 use crate::steps::{cargo, root};
 
 /// Programs at the same time.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// Those that take longest, which are begun first.
-const LONGEST: [&str; 6] = ["real_time", "full_sync", "api", "overviews", "page", "consents"];
+const LONGEST: [&str; 8] =
+    ["real_time", "full_sync", "api", "kit", "overviews", "upgrades", "page", "consents"];
 
 /// Tells the tests where the connector in Python is.
 pub const PYTHON_WASM: &str = "PYTHON_WASM";

@@ -60,7 +60,7 @@ impl TrialCrm {
                 &addresses.lime_url,
             ),
             Self::Webcrm => (
-                json!({"url": addresses.webcrm_url, "hook-token": DELIVERY_SECRET}),
+                json!({"url": addresses.webcrm_url, "hook-word": DELIVERY_SECRET}),
                 json!({"application-token": addresses.webcrm_token}),
                 &addresses.webcrm_url,
             ),

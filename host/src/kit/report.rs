@@ -182,25 +182,24 @@ struct Shown<'a> {
     open: Option<&'static str>,
 }
 
+impl<'a> Shown<'a> {
+    fn of(rule: &'static Rule, verdict: &'a Verdict) -> Self {
+        let (word, found, open) = match verdict {
+            Verdict::Kept => ("kept", &[][..], None),
+            Verdict::Broken(lines) => ("broken", lines.as_slice(), None),
+            Verdict::Open(why) => ("open", &[][..], Some(*why)),
+        };
+        Self { rule, word, found, open }
+    }
+}
+
 /// A check as a page of its own.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn check_page(connector: &Connector, checked: &Checked) -> Result<String, askama::Error> {
-    let shown = |(rule, verdict): &'_ (&'static Rule, Verdict)| -> Shown<'_> {
-        let (word, open) = match verdict {
-            Verdict::Kept => ("kept", None),
-            Verdict::Broken(_) => ("broken", None),
-            Verdict::Open(why) => ("open", Some(*why)),
-        };
-        Shown { rule, word, found: &[], open }
-    };
-    let found = |verdict| match verdict {
-        &Verdict::Broken(ref lines) => lines.as_slice(),
-        Verdict::Kept | Verdict::Open(_) => &[],
-    };
     let levels = levels(checked).into_iter().map(|(level, rules)| {
-        let rules = rules.into_iter().map(|one| Shown { found: found(&one.1), ..shown(one) });
+        let rules = rules.into_iter().map(|(rule, verdict)| Shown::of(rule, verdict));
         (level.title(), rules.collect())
     });
     let shared = Shared {

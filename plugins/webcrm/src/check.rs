@@ -59,7 +59,7 @@ impl WebCrm {
     fn hooks_found(&self) -> Result<String, Error> {
         if HookToken::read()?.is_none() {
             return Ok(
-                "The setting `hook-token` is not given: changes arrive only with a full sync.".to_owned()
+                "The setting `hook-word` is not given: changes arrive only with a full sync.".to_owned()
             );
         }
         match self.hooks_readable() {

@@ -65,7 +65,7 @@ fn parameter(delivery: &Delivery, name: &str) -> Option<String> {
 /// `unauthorized` where it did not, or where no token is set.
 pub fn verify(delivery: &Delivery) -> Result<Proof, Error> {
     let Some(token) = HookToken::read()? else {
-        return Err(refused("the setting `hook-token` is not given, so that no message can be proven"));
+        return Err(refused("the setting `hook-word` is not given, so that no message can be proven"));
     };
     match parameter(delivery, "token") {
         Some(given) if token.is(&given) => Ok(Proof { id: None, sent_at: None }),

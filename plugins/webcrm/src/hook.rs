@@ -50,7 +50,7 @@ impl WebCrm {
         let Some(token) = HookToken::read()? else {
             return Err(Error::misconfigured(
                 "webCRM signs no messages, so that its hooks need a token in their address. Give 32 random letters and \
-                 digits or more as the setting `hook-token`.",
+                 digits or more as the setting `hook-word`.",
             ));
         };
         let mut kept = Vec::new();

@@ -8,7 +8,7 @@ use sluice_sdk::{Error, settings};
 pub const APPLICATION_TOKEN: &str = "application-token";
 
 /// The setting with the token that hooks carry.
-const HOOK_TOKEN: &str = "hook-token";
+const HOOK_TOKEN: &str = "hook-word";
 
 /// A shorter token could be guessed.
 const HOOK_TOKEN_LETTERS: usize = 32;
@@ -58,7 +58,7 @@ impl HookToken {
         let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
         if text.len() < HOOK_TOKEN_LETTERS || !text.chars().all(fits) {
             return Err(Error::misconfigured(
-                "The setting `hook-token` is not 32 or more letters, digits, hyphens and underscores. Give a random one.",
+                "The setting `hook-word` is not 32 or more letters, digits, hyphens and underscores. Give a random one.",
             ));
         }
         Ok(Some(Self(text)))

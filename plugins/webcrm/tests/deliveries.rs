@@ -18,7 +18,7 @@ fn delivery(query: &str, body: &str) -> Delivery {
 
 fn verify(token: Option<&str>, query: &str) -> Result<Proof, Error> {
     let mut bench = bench(&Server::shared());
-    bench.setting("hook-token", token.unwrap_or_default());
+    bench.setting("hook-word", token.unwrap_or_default());
     let result = bench.run(|| WebCrm::verify(&delivery(query, PERSON)));
     assert!(bench.requests().is_empty(), "verify never asks webCRM");
     result
@@ -176,8 +176,8 @@ fn subscribing_replaces_what_does_not_fit_and_leaves_other_hooks_alone() {
 fn without_a_token_no_hook_is_set_up() {
     let server = Server::shared();
     let mut bench = bench(&server);
-    bench.setting("hook-token", "");
+    bench.setting("hook-word", "");
     let error = call(&mut bench, |webcrm| webcrm.subscribe(URL)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Misconfigured);
-    assert!(error.message.contains("`hook-token`") && server.borrow().hooks.is_empty());
+    assert!(error.message.contains("`hook-word`") && server.borrow().hooks.is_empty());
 }

@@ -123,9 +123,9 @@ fn a_check_says_what_it_found() {
     let no_hooks = findings(|server| server.hooks_refused = true);
     assert!(no_hooks.contains("may not set hooks up"), "{no_hooks}");
     let mut bench = bench(&Server::with(1001..1003));
-    bench.setting("hook-token", "").setting("unblocked-is-consent", true);
+    bench.setting("hook-word", "").setting("unblocked-is-consent", true);
     let without = call(&mut bench, Connector::check).unwrap().join("\n");
-    assert!(without.contains("`hook-token`") && without.contains("`unblocked-is-consent`"), "{without}");
+    assert!(without.contains("`hook-word`") && without.contains("`unblocked-is-consent`"), "{without}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ async fn all_three_ways_lead_to_the_log_without_personal_data_and_secrets() {
             .unwrap_or_else(|| panic!("{text}"));
         assert!(line.contains(level) && line.contains(&format!("stream=\"{stream}\"")), "{line}");
         assert!(
-            line.contains("call=\"scan\"") && line.contains("integration=acme"),
+            line.contains("call=\"scan\"") && line.contains("integration=\"acme\""),
             "on the call's span: {line}"
         );
         assert!(line.contains("[e-mail]") && line.contains("[secret]"), "{line}");

@@ -33,9 +33,9 @@ pub fn run(context: &Context, args: Args) -> Result<End> {
         format!("  cd {}", root.display()),
         "  rustup target add wasm32-wasip2".to_owned(),
         "  cargo build --release --lib --target wasm32-wasip2".to_owned(),
-        "  cargo test".to_owned(),
+        "  cargo test --release".to_owned(),
         format!("  sluice connector test {file} --fixtures fixtures"),
-        format!("  sluice connector check {file} --crm \"cargo run --quiet --example fake-crm\""),
+        format!("  sluice connector check {file} --crm \"cargo run --release --quiet --example fake-crm\""),
     ] {
         output::line(&line);
     }

@@ -120,7 +120,7 @@ pub async fn test(context: &Context, args: TestArgs) -> Result<End> {
 pub async fn check_one(context: &Context, args: CheckArgs) -> Result<End> {
     let connector = load(context, &args.file).await?;
     let against = match (&args.crm, &args.fixtures) {
-        (Some(command), _) => Against::Crm(TrialCrm::start(command).await.or_fail()?),
+        (Some(command), _) => Against::Crm(Box::new(TrialCrm::start(command).await.or_fail()?)),
         (None, Some(folder)) => Against::Recordings(Fixtures::read(folder).or_fail()?),
         (None, None) => Against::Nothing,
     };

@@ -29,7 +29,7 @@ use crate::contact::ContactId;
 /// What a connector is tried against.
 pub enum Against {
     /// A simulated CRM that runs.
-    Crm(TrialCrm),
+    Crm(Box<TrialCrm>),
     /// Recordings.
     Recordings(Fixtures),
     /// Nothing: only what it says of itself is looked at.

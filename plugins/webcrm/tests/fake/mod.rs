@@ -303,7 +303,7 @@ pub fn bench(server: &Shared) -> Bench {
     let mut bench = Bench::new(move |request| Ok(server.borrow_mut().respond(request)));
     bench
         .secret("application-token", "0f7e1b3c-0000-4000-8000-000000000001")
-        .setting("hook-token", HOOK_TOKEN);
+        .setting("hook-word", HOOK_TOKEN);
     bench
 }
 
