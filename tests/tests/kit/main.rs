@@ -51,7 +51,7 @@ impl Desk {
 
 /// The command that starts the fake CRM of the connector that authors begin with.
 fn quill_crm() -> String {
-    program("examples/fake-crm").display().to_string()
+    program("fake-crm").display().to_string()
 }
 
 /// Every file below a folder, as text.
