@@ -1,7 +1,7 @@
 //! Where calls go that compute for long: threads of their own, so that whoever does little is not kept waiting.
 //!
 //! A component that computes gives way once a tick, and until then holds the thread that it is on, with all else
-//! that this thread had to do. So a call that has computed for some ticks is taken along to threads that do nothing
+//! that this thread had to do. So a call that has computed for a tick is taken along to threads that do nothing
 //! but this, are few, and have a low priority: the system lets them run where nobody else wants to. There, calls
 //! take turns, a tick each, and an integration gets one turn in a round however many calls it has.
 //!
@@ -19,8 +19,8 @@ use tokio::task::{JoinSet, yield_now};
 use tracing::instrument::WithSubscriber as _;
 use wasmtime::UpdateDeadline;
 
-/// Ticks that a call may compute before it goes aside: most calls end before.
-const TICKS: u64 = 2;
+/// Ticks that a call may compute before it goes aside: most calls end before the first.
+const TICKS: u64 = 1;
 
 /// How much lower than the others' the priority of these threads is, as `nice` counts.
 #[cfg(target_os = "linux")]

@@ -74,7 +74,7 @@ impl Call {
             (self.span.clone(), self.name, self.integration.clone(), Instant::now());
         let (aside, length) = (Arc::clone(&self.bound.aside), self.store.data().length());
         let mut call: Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>> =
-            Box::pin(self.to_its_end(work).instrument(span.clone()));
+            Box::pin(self.within_limits(work).instrument(span.clone()));
         let ended = tokio::select! {
             biased;
             () = length.long() => None,
@@ -96,8 +96,8 @@ impl Call {
         ended
     }
 
-    /// The call itself, within its limits.
-    async fn to_its_end<T>(
+    /// The call itself: an answer, or what ended it.
+    async fn within_limits<T>(
         mut self,
         work: impl for<'a> FnOnce(&'a mut Store<CallState>, &'a Instance, &'a Bound) -> Answer<'a, T>,
     ) -> Result<T, CallError> {

@@ -91,7 +91,7 @@ async fn all() {
         beside(&stage, &healthy, &theirs, *hostile).await;
     }
     let (now, most) = (resident(), most_resident());
-    assert!(most > start + (AT_ONCE as u64 * 64 << 20), "they used memory: {start} bytes, at most {most}");
+    assert!(most > start + (AT_ONCE as u64) * (64 << 20), "they used memory: {start} bytes, at most {most}");
     assert!(now < start + KEPT, "from {start} bytes to {now}, at most {most}");
 }
 

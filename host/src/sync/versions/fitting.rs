@@ -357,7 +357,7 @@ channel = "email"
         assert_eq!(found(Some(lists()), after, ALL), email);
 
         let after = Lists { consents: Vec::new(), ..lists() };
-        let news = one(ObstacleKind::ConsentGone, "news", "consent mapping 1 (news to Newsletter on email)");
+        let news = one(ObstacleKind::ConsentGone, "news", "consent mapping 1 (news to Newsletter on e-mail)");
         assert_eq!(found(Some(lists()), after, ALL), news);
 
         let after = Lists { overviews: BTreeSet::new(), ..lists() };
