@@ -81,7 +81,7 @@ pub async fn a_switch_is_made_as_the_integration_was_seen_and_remembers_the_way_
     let now = store.switch_connector(&id, &to('b', seen)).await.unwrap();
     assert_eq!((now, revision(store, &id).await), (seen + 1, seen + 1));
     assert_eq!(uses(store, &id).await, (name('b'), Some(name('a'))));
-    assert_eq!(store.components().await.unwrap()[0].returned_to_by, [id.clone()]);
+    assert_eq!(store.components().await.unwrap()[0].returned_to_by, std::slice::from_ref(&id));
 
     // Somebody else has seen what was there before.
     let late = store.switch_connector(&id, &to('c', seen)).await.unwrap_err();

@@ -46,11 +46,11 @@ impl FakeCrm {
         let mut person = json!({
             "id": id, "changed": self.now, "first": first, "last": format!("Sample{id}"),
             "email": format!("person{id}@example.com"), "mobile": format!("+4670{:07}", id),
-            "kind": kind, "newsletter": id % 2 == 0,
+            "kind": kind, "newsletter": id.is_multiple_of(2),
         });
         // Some things are missing, as they are in every CRM.
         for (every, field) in [(7, "email"), (5, "mobile"), (11, "newsletter"), (13, "kind")] {
-            if id % every == 0 {
+            if id.is_multiple_of(every) {
                 person[field] = Json::Null;
             }
         }
