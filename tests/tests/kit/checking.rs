@@ -77,8 +77,8 @@ async fn a_crm_that_does_not_play_its_part_is_named() {
     let desk = Desk::new();
     for (crm, word) in [
         ("exit 3", "ended before it was ready"),
-        ("echo hello; sleep 100", "something else"),
-        ("echo '{\"settings\":{},\"origins\":[],\"control\":\"http://127.0.0.1:9\"}'; sleep 100", "url"),
+        ("echo hello; exec sleep 100", "something else"),
+        ("echo '{\"settings\":{},\"origins\":[],\"control\":\"http://127.0.0.1:9\"}'; exec sleep 100", "url"),
     ] {
         let said = desk.connector(&["check", env!("QUILL_WASM"), "--crm", crm]).await;
         assert_eq!(said.code, 1, "{}", said.out);
