@@ -97,6 +97,7 @@ const BESIDE: &[(&str, &str)] = files! {
     "vendor/sdk/src/request.rs" = "plugins/sdk/src/request.rs",
     "vendor/sdk/src/retry_after.rs" = "plugins/sdk/src/retry_after.rs",
     "vendor/sdk/src/settings.rs" = "plugins/sdk/src/settings.rs",
+    "vendor/sdk/src/time.rs" = "plugins/sdk/src/time.rs",
     "vendor/sdk/reader/Cargo.toml" = "plugins/sdk/reader/Cargo.toml",
     "vendor/sdk/reader/src/bindings.rs" = "plugins/sdk/reader/src/bindings.rs",
     "vendor/sdk/reader/src/lib.rs" = "plugins/sdk/reader/src/lib.rs",

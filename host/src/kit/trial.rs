@@ -15,6 +15,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::{Client, Method};
+use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -37,8 +38,22 @@ pub struct TrialCrm {
     pub setting: Setting,
     control: String,
     client: Client,
-    // It ends with this.
-    _program: Child,
+    _program: Program,
+}
+
+/// The author's program, and whatever it started itself: they end with this.
+#[derive(Debug)]
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Nobody has waited for it, so that its number is nobody else's.
+        let leader = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(leader) = leader {
+            // All of them may have ended by themselves.
+            let _gone = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,10 +81,11 @@ impl TrialCrm {
             .args(["-c", command])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
+            .process_group(0)
             .spawn()
+            .map(Program)
             .map_err(|error| wrong(format!("does not start: {error}")))?;
-        let Some(out) = program.stdout.take() else { return Err(wrong("cannot be read from".to_owned())) };
+        let Some(out) = program.0.stdout.take() else { return Err(wrong("cannot be read from".to_owned())) };
         let line = tokio::time::timeout(READY_WITHIN, BufReader::new(out).lines().next_line()).await;
         let line = match line {
             Err(_) => return Err(wrong(format!("is not ready within {} s", READY_WITHIN.as_secs()))),

@@ -61,7 +61,7 @@ impl Answer {
             person: record.related(&settings.consent_person_property),
             consent_type: record.related(&settings.consent_type_property),
             approved: record.yesno(&settings.consent_approved_property).unwrap_or(false),
-            date: date.and_then(|text| crate::time::to_utc(&text, zone)),
+            date: date.and_then(|text| sluice_sdk::time::to_utc(&text, zone)),
             created: record.system_time("createdtime", zone),
             changed: record.system_time("timestamp", zone),
         }

@@ -21,7 +21,6 @@ pub mod record;
 mod scan;
 pub mod settings;
 mod subscription;
-pub mod time;
 pub mod value;
 
 use std::collections::BTreeSet;

@@ -9,9 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sluice_sdk::Error;
-
-use crate::time;
+use sluice_sdk::{Error, time};
 
 /// An object of any limetype.
 #[derive(Debug, Clone, Deserialize)]

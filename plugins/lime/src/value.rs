@@ -4,14 +4,18 @@
 //! object in the first, a key in the last, and either in a query. What does not fit its property's type
 //! is handed over as text, so that the rules can say which field of which contact is wrong; it never
 //! fails a page.
+//!
+//! Lime's times are local to its server, with its offset, or without one. A `time` property is a moment and becomes
+//! UTC. A `date` property is a day that Lime writes as the local midnight of its server (`2021-01-01T00:00:00+01:00`):
+//! its day is taken as written.
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sluice_sdk::{Choice, Value, number};
+use sluice_sdk::{Choice, Value, number, time};
 
 use crate::limetype::{Kind, Property};
-use crate::{record, time};
+use crate::record;
 
 /// The value of one property.
 pub fn decode(property: &Property, raw: &RawValue, zone: &TimeZone) -> Value {

@@ -13,6 +13,7 @@
 //! - [`settings`] reads the integration's settings into the author's own type;
 //! - [`request`] makes requests and turns what comes back into values or typed errors;
 //! - [`number`] keeps numbers as the CRM wrote them;
+//! - [`time`] turns moments into UTC and leaves days as they are;
 //! - [`paging`] writes and reads cursors, and knows when a page was the last;
 //! - [`session`], [`secrets`] and [`log`] are the host's other services;
 //! - `bench` (on native targets) stands in for the host, so that `cargo test` needs no wasm.
@@ -32,6 +33,7 @@ pub mod paging;
 pub mod request;
 mod retry_after;
 pub mod settings;
+pub mod time;
 
 pub use bindings::complete::exports::sluice::crm_connector::connector::Description;
 pub use bindings::complete::exports::sluice::crm_connector::contacts::{ConsentInfo, FieldInfo, FieldType};

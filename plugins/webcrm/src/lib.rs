@@ -22,7 +22,6 @@ pub mod record;
 mod scan;
 pub mod settings;
 pub mod table;
-pub mod time;
 pub mod value;
 
 use std::collections::BTreeSet;

@@ -11,10 +11,9 @@ use jiff::tz::TimeZone;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use sluice_sdk::Error;
+use sluice_sdk::{Error, time};
 
 use crate::table::Table;
-use crate::time;
 
 /// Fields of webCRM's definition that no integration has any business with.
 const SENSITIVE: &[&str] =

@@ -2,14 +2,16 @@
 //!
 //! What does not fit its field's type is handed over as it is, so that the rules can say which field of which contact
 //! is wrong; it never fails a page. Numbers keep every digit.
+//!
+//! Times that the vendor's code shows are ISO 8601 in UTC; one without an offset is of the zone that the settings name.
 
 use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
-use sluice_sdk::{Choice, Value, number};
+use sluice_sdk::{Choice, Value, number, time};
 
 use crate::inferred::is_ticked;
 use crate::metadata::{FieldDefinition, Kind, choice};
-use crate::{record, time};
+use crate::record;
 
 /// The value of one field.
 pub fn decode(field: &FieldDefinition, raw: &RawValue, zone: &TimeZone) -> Value {

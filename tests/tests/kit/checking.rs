@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use sluice_tests::rig::program;
+use sluice_tests::rig::{eventually, program};
 
 use crate::{Desk, quill_crm};
 
@@ -84,6 +84,22 @@ async fn a_crm_that_does_not_play_its_part_is_named() {
         assert_eq!(said.code, 1, "{}", said.out);
         assert!(said.err.contains(word), "{crm}: {}", said.err);
     }
+}
+
+#[tokio::test]
+async fn a_crm_that_starts_programs_of_its_own_leaves_none_behind() {
+    let desk = Desk::new();
+    let told = desk.path("started");
+    let crm = format!("sleep 1000 & echo $! > {}; echo hello; exec sleep 1000", told.display());
+    let said = desk.connector(&["check", env!("QUILL_WASM"), "--crm", &crm]).await;
+    assert_eq!(said.code, 1, "{}", said.out);
+    let started = std::fs::read_to_string(told).unwrap();
+    eventually("it has ended", async || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", started.trim())).unwrap_or_default();
+        // One that nobody has asked after yet is listed, and runs no more.
+        (status.is_empty() || status.contains("State:\tZ")).then_some(())
+    })
+    .await;
 }
 
 /// What our own connectors may leave open, and why.

@@ -110,7 +110,7 @@ async fn hosts_that_die_and_hosts_that_freeze_are_replaced() {
 
     let mut editor = live.editor();
     let mut dice = Dice::seeded();
-    let (mut told, mut refused) = (0, 0);
+    let mut refused = 0;
     let mut runs = Vec::new();
     for round in 0..rounds {
         if round % 8 == 3 {
@@ -136,8 +136,11 @@ async fn hosts_that_die_and_hosts_that_freeze_are_replaced() {
             pace.tick().await;
             editor.edit(&live.sandbox, 2).unwrap();
         }
-        let log = hosts.hosts[frozen].log(&live)[before..].to_owned();
-        told += usize::from(log.contains("lease-lost") || log.contains("another host has taken over"));
+        let log = eventually("the one that was frozen is told", async || {
+            let log = hosts.hosts[frozen].log(&live)[before..].to_owned();
+            ["lease-lost", "another host has taken over"].iter().any(|told| log.contains(told)).then_some(log)
+        })
+        .await;
         refused += log.matches("a late write was refused").count();
         if round % 3 == 0 {
             let killed = usize::try_from(dice.below(3)).unwrap();
@@ -153,16 +156,12 @@ async fn hosts_that_die_and_hosts_that_freeze_are_replaced() {
         );
     }
     let sent = live.until_quiet().await;
-    println!(
-        "{rounds} rounds, {told} told, {refused} late writes refused, {} edits, {sent:?}",
-        editor.made()
-    );
+    println!("{rounds} rounds, {refused} late writes refused, {} edits, {sent:?}", editor.made());
     live.assert_equal();
     live.assert_in_order();
     let outcomes = live.outcomes().await;
     println!("{outcomes:?}");
     assert_eq!(outcomes.values().sum::<u64>(), sent.acknowledged, "each has its outcome, and exactly one");
-    assert!(told > 0, "those that were frozen were told that they had been replaced");
     assert!(refused > 0 || !at_full_size(), "something was on its way when they were frozen");
 }
 
