@@ -1,26 +1,29 @@
 //! Where calls go that compute for long: threads of their own, so that whoever does little is not kept waiting.
 //!
 //! A component that computes gives way once a tick, and until then holds the thread that it is on, with all else
-//! that this thread had to do. So a call that has computed for a tick is taken along to threads that do nothing
+//! that this thread had to do. So a call that has computed for long is taken along to threads that do nothing
 //! but this, are few, and have a low priority: the system lets them run where nobody else wants to. There, calls
-//! take turns, a tick each, and an integration gets one turn in a round however many calls it has.
+//! take turns, a tick each, and an integration gets one turn in a round however many calls it has. What was long the
+//! last time begins there: the system may let others wait for a thread of the same priority though a processor is idle.
 //!
 //! Only computing is moved. Whatever a call waits for (requests, timers) stays with the runtime that it came from,
 //! as do the connections that it opens: others use them after it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
 use tracing::instrument::WithSubscriber as _;
 use wasmtime::UpdateDeadline;
 
-/// Ticks that a call may compute before it goes aside: most calls end before the first.
-const TICKS: u64 = 1;
+/// What a call may compute before it goes aside: most calls end before.
+const LONG: Duration = Duration::from_millis(10);
 
 /// How much lower than the others' the priority of these threads is, as `nice` counts.
 #[cfg(target_os = "linux")]
@@ -31,6 +34,15 @@ pub(super) struct Aside {
     /// There until it is dropped: a runtime must not be waited for where others run.
     runtime: Option<Runtime>,
     shares: Shares,
+    /// What computed for long when it was called last.
+    long: Mutex<HashSet<Caller>>,
+}
+
+/// Whose call it is, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Caller {
+    pub(super) integration: String,
+    pub(super) call: &'static str,
 }
 
 impl Aside {
@@ -41,28 +53,54 @@ impl Aside {
             .thread_name("sluice-aside")
             .on_thread_start(give_way)
             .build()?;
-        Ok(Self { runtime: Some(runtime), shares: Shares::default() })
+        Ok(Self { runtime: Some(runtime), shares: Shares::default(), long: Mutex::default() })
     }
 
-    /// How the integrations whose calls are here share the threads.
-    pub(super) fn shares(&self) -> &Shares {
-        &self.shares
-    }
-
-    /// Goes on with a call here, to its end. Dropped, the call is broken off. None where that happened to it.
-    pub(super) async fn go_on<T: Send + 'static>(
+    /// Runs a call to its end, here from when it has computed for long, or from its beginning where the last one did.
+    /// Dropped, the call is broken off. None where that happened to it.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        mut call: Pin<Box<dyn Future<Output = T> + Send>>,
+        caller: &Caller,
+        place: &Place,
+        call: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
+        let mut call = Computing { call: Box::pin(call), computed: Duration::ZERO };
+        let ended = if self.was_long(caller) { None } else { call.until_long().await };
+        let (ended, is_long) = match ended {
+            Some(ended) => (ended, call.is_long()),
+            None => {
+                place.aside.get_or_init(|| self.shares.take(&caller.integration));
+                self.go_on(call).await?
+            }
+        };
+        self.remember(caller, is_long);
+        Some(ended)
+    }
+
+    /// Goes on with a call here; says whether all of it was long.
+    async fn go_on<T: Send + 'static>(&self, mut call: Computing<T>) -> Option<(T, bool)> {
         let aside = self.runtime.as_ref()?.handle();
         let home = Handle::current();
         let at_home = poll_fn(move |context| {
             let _at_home = home.enter();
-            call.as_mut().poll(context)
+            call.poll(context).map(|ended| (ended, call.is_long()))
         });
         let mut one = JoinSet::new();
         one.spawn_on(at_home.with_current_subscriber(), aside);
         one.join_next().await?.ok()
+    }
+
+    fn was_long(&self, caller: &Caller) -> bool {
+        self.long.lock().unwrap_or_else(PoisonError::into_inner).contains(caller)
+    }
+
+    fn remember(&self, caller: &Caller, is_long: bool) {
+        let mut long = self.long.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_long {
+            long.remove(caller);
+        } else if !long.contains(caller) {
+            long.insert(caller.clone());
+        }
     }
 }
 
@@ -82,34 +120,55 @@ fn give_way() {
     }
 }
 
-/// How long a call computes: known to its component's clock, and to whoever drives it.
-#[derive(Default)]
-pub(super) struct Length {
-    long: Notify,
-    /// Its part of the threads, once it is aside.
-    share: OnceLock<Share>,
+/// A call, and how long a processor has worked for it: its component's code, and what the host does with what that
+/// hands over. Waiting, also for a processor, does not count.
+struct Computing<T> {
+    call: Pin<Box<dyn Future<Output = T> + Send>>,
+    computed: Duration,
 }
 
-impl Length {
-    /// Ends when the call has computed for long.
-    pub(super) async fn long(&self) {
-        self.long.notified().await;
+impl<T> Computing<T> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<T> {
+        let began = worked();
+        let polled = self.call.as_mut().poll(context);
+        self.computed += worked().saturating_sub(began);
+        polled
     }
 
-    /// Counts the call among those of its integration that are aside, until it ends.
-    pub(super) fn share(&self, shares: &Shares, integration: &str) {
-        self.share.get_or_init(|| shares.take(integration));
+    fn is_long(&self) -> bool {
+        self.computed >= LONG
     }
 
-    /// How the component gives way after so many ticks.
-    pub(super) fn gives_way(&self, ticks: u64) -> UpdateDeadline {
-        if let Some(share) = self.share.get() {
-            return UpdateDeadline::YieldCustom(1, Box::pin(share.turn()));
+    /// Its end, unless it computes for long before that: then nothing is lost, and it can go on elsewhere.
+    async fn until_long(&mut self) -> Option<T> {
+        poll_fn(|context| match self.poll(context) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if self.is_long() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+}
+
+/// How long a processor has worked for this thread.
+fn worked() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Where a call runs, for its component's clock.
+#[derive(Default)]
+pub(super) struct Place {
+    /// Its part of the threads for long calls, once it is there.
+    aside: OnceLock<Share>,
+}
+
+impl Place {
+    /// How the component gives way at a tick.
+    pub(super) fn gives_way(&self) -> UpdateDeadline {
+        match self.aside.get() {
+            Some(share) => UpdateDeadline::YieldCustom(1, Box::pin(share.turn())),
+            None => UpdateDeadline::Yield(1),
         }
-        if ticks >= TICKS {
-            self.long.notify_one();
-        }
-        UpdateDeadline::Yield(1)
     }
 }
 
@@ -163,6 +222,8 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
+    use std::thread::ThreadId;
+
     use super::*;
 
     #[test]
@@ -177,18 +238,57 @@ mod tests {
         assert!(shares.0.lock().unwrap().is_empty());
     }
 
-    #[tokio::test]
-    async fn a_call_goes_on_elsewhere_and_is_broken_off_with_whoever_waits_for_it() {
+    #[test]
+    fn what_was_long_is_remembered_until_it_is_short() {
         let aside = Aside::new().unwrap();
-        let here = std::thread::current().id();
-        let there = aside.go_on(Box::pin(async { std::thread::current().id() })).await.unwrap();
-        assert_ne!(here, there);
+        let caller = |integration: &str, call| Caller { integration: integration.to_owned(), call };
+        let (scan, verify, other) =
+            (caller("acme", "scan"), caller("acme", "verify"), caller("beta", "scan"));
+        aside.remember(&scan, true);
+        assert!(aside.was_long(&scan));
+        assert!(!aside.was_long(&verify) && !aside.was_long(&other));
+        aside.remember(&verify, false);
+        assert!(aside.was_long(&scan));
+        aside.remember(&scan, false);
+        assert!(!aside.was_long(&scan));
+    }
 
+    /// Computes for so many milliseconds, and gives way after each.
+    async fn computes(millis: usize) -> Vec<ThreadId> {
+        let mut seen = Vec::new();
+        for _ in 0..millis {
+            let began = worked();
+            while worked() - began < Duration::from_millis(1) {}
+            seen.push(std::thread::current().id());
+            yield_now().await;
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn what_computes_for_long_goes_on_elsewhere_and_begins_there_the_next_time() {
+        let (aside, here) = (Aside::new().unwrap(), std::thread::current().id());
+        let caller = Caller { integration: "acme".to_owned(), call: "scan" };
+        let run = async |call| aside.run(&caller, &Place::default(), call).await.unwrap();
+        assert_eq!(run(computes(1)).await, [here]);
+        let long = run(computes(40)).await;
+        assert!(long[0] == here && *long.last().unwrap() != here, "{long:?}");
+        let next = run(computes(1)).await;
+        assert_ne!(next, [here]);
+        assert_eq!(run(computes(1)).await, [here], "it was short again");
+    }
+
+    #[tokio::test]
+    async fn a_call_is_broken_off_with_whoever_waits_for_it() {
+        let aside = Aside::new().unwrap();
+        let caller = Caller { integration: "acme".to_owned(), call: "scan" };
+        aside.remember(&caller, true);
         let (alive, gone) = tokio::sync::oneshot::channel::<()>();
-        let endless = aside.go_on(Box::pin(async move {
+        let place = Place::default();
+        let endless = aside.run(&caller, &place, async move {
             let _alive = alive;
             std::future::pending::<()>().await;
-        }));
+        });
         // Dropped as soon as it has begun.
         assert!(futures::poll!(Box::pin(endless)).is_pending());
         assert!(gone.await.is_err(), "dropped, and not sent");

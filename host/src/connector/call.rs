@@ -2,10 +2,9 @@
 //!
 //! Two clocks end a call: the CPU budget counts the ticks in which the component's own code ran, the
 //! wall deadline everything. Neither alone would do: a component that waits uses no CPU, and one that
-//! computes without end still yields, so that the deadline is noticed. One that has computed for some ticks goes on
-//! aside. The store is dropped whatever happens; an instance is never used twice.
+//! computes without end still yields, so that the deadline is noticed. One that has computed for long, or
+//! did when it was made last, goes on aside. The store is dropped whatever happens; an instance is never used twice.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use tracing::field::Empty;
 use wasmtime::component::Instance;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
+use super::aside::Caller;
 use super::bindings::exported::connector;
 use super::bindings::imported::types;
 use super::component::Bound;
@@ -70,29 +70,17 @@ impl Call {
         // Waiting for room is not the component's time. Nobody closes the room; were it closed, the
         // allocation of the instance would say that there is none.
         self.room = Arc::clone(&self.bound.room).acquire_owned().await.ok();
-        let (span, name, integration, began) =
-            (self.span.clone(), self.name, self.integration.clone(), Instant::now());
-        let (aside, length) = (Arc::clone(&self.bound.aside), self.store.data().length());
-        let mut call: Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>> =
-            Box::pin(self.within_limits(work).instrument(span.clone()));
-        let ended = tokio::select! {
-            biased;
-            () = length.long() => None,
-            ended = &mut call => Some(ended),
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                length.share(aside.shares(), &integration);
-                let broken_off = || CallError::Host { call: name, reason: "the host is stopping".to_owned() };
-                aside.go_on(call).await.unwrap_or_else(|| Err(broken_off()))
-            }
-        };
+        let (span, name, began) = (self.span.clone(), self.name, Instant::now());
+        let (aside, place) = (Arc::clone(&self.bound.aside), self.store.data().place());
+        let caller = Caller { integration: self.integration.clone(), call: name };
+        let call = self.within_limits(work).instrument(span.clone());
+        let broken_off = || CallError::Host { call: name, reason: "the host is stopping".to_owned() };
+        let ended = aside.run(&caller, &place, call).await.unwrap_or_else(|| Err(broken_off()));
         let result = ended.as_ref().map_or_else(ErrorCode::code, |_| "ok");
         if let Err(error) = &ended {
             span.in_scope(|| traces::failed(error.code()));
         }
-        metrics::connector_called(&integration, name, result, began.elapsed());
+        metrics::connector_called(&caller.integration, name, result, began.elapsed());
         ended
     }
 

@@ -13,7 +13,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::aside::Length;
+use super::aside::Place;
 use super::bindings::imported::{http, log, secrets, session, settings, types};
 use super::environment::Environment;
 use super::limits::{Limit, Limits};
@@ -24,7 +24,7 @@ use super::stop::Stop;
 use super::words::{Output, Stream, Words};
 
 /// How often a running component is looked at, and the grain of its CPU time.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// Instances, tables and memories that one call may have: many times what toolchains make of a
 /// connector, and few enough that what the host keeps for each does not matter.
@@ -58,7 +58,7 @@ pub(super) struct CallState {
     pub(super) used: Used,
     ticks: u64,
     /// Whether it computes for long.
-    length: Arc<Length>,
+    place: Arc<Place>,
     memory: usize,
     table_entries: usize,
     puts: u64,
@@ -89,7 +89,7 @@ impl CallState {
             words,
             used: Used::default(),
             ticks: 0,
-            length: Arc::default(),
+            place: Arc::default(),
             memory: 0,
             table_entries: 0,
             puts: 0,
@@ -111,9 +111,9 @@ impl CallState {
         }
     }
 
-    /// Whether it computes for long, for who drives the call.
-    pub(super) fn length(&self) -> Arc<Length> {
-        Arc::clone(&self.length)
+    /// Where it runs, for who drives the call.
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
     }
 
     fn environment(&self, import: &'static str) -> Result<&Arc<Environment>, Stop> {
@@ -131,7 +131,7 @@ impl CallState {
         if used > state.limits.time(Limit::CpuMs) {
             return Err(Stop::Limit(Limit::CpuMs).into());
         }
-        Ok(state.length.gives_way(state.ticks))
+        Ok(state.place.gives_way())
     }
 }
 

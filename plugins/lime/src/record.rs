@@ -3,23 +3,43 @@
 //! The query API and the limeobject list give the same system names (`_id`, `_timestamp`); a delivery
 //! gives them without the underscore, and [`Record::system`] takes either.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sluice_sdk::{Error, time};
 
-/// An object of any limetype.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Record(BTreeMap<String, Box<RawValue>>);
+/// An object of any limetype. It has few properties, each of which is looked for once or twice: they are not ordered.
+#[derive(Debug, Clone)]
+pub struct Record(Vec<(Box<str>, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Properties;
+        impl<'de> Visitor<'de> for Properties {
+            type Value = Record;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+                let mut properties = Vec::new();
+                while let Some(property) = map.next_entry()? {
+                    properties.push(property);
+                }
+                Ok(Record(properties))
+            }
+        }
+        deserializer.deserialize_map(Properties)
+    }
+}
 
 impl Record {
-    /// A property's raw value.
+    /// A property's raw value; the last one where Lime names it twice.
     pub fn raw(&self, name: &str) -> Option<&RawValue> {
-        self.0.get(name).map(AsRef::as_ref)
+        self.0.iter().rev().find(|(known, _)| **known == *name).map(|(_, raw)| raw.as_ref())
     }
 
     /// The object's id.
@@ -29,7 +49,8 @@ impl Record {
 
     /// A system property under either of its names: `timestamp` is also `_timestamp`.
     pub fn system(&self, name: &str) -> Option<&RawValue> {
-        self.raw(&format!("_{name}")).or_else(|| self.raw(name))
+        let underscored = self.0.iter().rev().find(|(known, _)| known.strip_prefix('_') == Some(name));
+        underscored.map(|(_, raw)| raw.as_ref()).or_else(|| self.raw(name))
     }
 
     /// A system property that is a time.
@@ -47,7 +68,7 @@ impl Record {
     /// a server may show a relation that is not set.
     pub fn related_record(&self, name: &str) -> Option<Self> {
         let related = Self::read(self.raw(name)?)?;
-        related.0.values().any(|raw| raw.get() != "null").then_some(related)
+        related.0.iter().any(|(_, raw)| raw.get() != "null").then_some(related)
     }
 
     /// Puts the object that the limeobject list embeds (`_embedded.relation_<name>`) where the query API
@@ -55,8 +76,10 @@ impl Record {
     #[must_use]
     pub fn with_embedded(mut self, name: &str) -> Self {
         let embedded = self.raw("_embedded").and_then(Self::read);
-        if let Some(raw) = embedded.and_then(|mut embedded| embedded.0.remove(&format!("relation_{name}"))) {
-            self.0.insert(name.to_owned(), raw);
+        let related =
+            embedded.and_then(|embedded| Some(embedded.raw(&format!("relation_{name}"))?.to_owned()));
+        if let Some(raw) = related {
+            self.0.push((name.into(), raw));
         }
         self
     }
