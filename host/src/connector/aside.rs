@@ -4,7 +4,8 @@
 //! that this thread had to do. So a call that has computed for long is taken along to threads that do nothing
 //! but this, are few, and have a low priority: the system lets them run where nobody else wants to. There, calls
 //! take turns, a tick each, and an integration gets one turn in a round however many calls it has. What was long the
-//! last time begins there: the system may let others wait for a thread of the same priority though a processor is idle.
+//! last time, or did what it must not, begins there: the system may let others wait for a thread of the same priority
+//! though a processor is idle.
 //!
 //! Only computing is moved. Whatever a call waits for (requests, timers) stays with the runtime that it came from,
 //! as do the connections that it opens: others use them after it.
@@ -34,8 +35,8 @@ pub(super) struct Aside {
     /// There until it is dropped: a runtime must not be waited for where others run.
     runtime: Option<Runtime>,
     shares: Shares,
-    /// What computed for long when it was called last.
-    long: Mutex<HashSet<Caller>>,
+    /// What computed for long, or did what it must not, when it was called last.
+    known: Mutex<HashSet<Caller>>,
 }
 
 /// Whose call it is, and which.
@@ -53,19 +54,20 @@ impl Aside {
             .thread_name("sluice-aside")
             .on_thread_start(give_way)
             .build()?;
-        Ok(Self { runtime: Some(runtime), shares: Shares::default(), long: Mutex::default() })
+        Ok(Self { runtime: Some(runtime), shares: Shares::default(), known: Mutex::default() })
     }
 
-    /// Runs a call to its end, here from when it has computed for long, or from its beginning where the last one did.
-    /// Dropped, the call is broken off. None where that happened to it.
+    /// Runs a call to its end, here from when it has computed for long, or from its beginning where the last one did or
+    /// `is_fault` holds of its end. Dropped, the call is broken off. None where that happened to it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         caller: &Caller,
         place: &Place,
         call: impl Future<Output = T> + Send + 'static,
+        is_fault: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
         let mut call = Computing { call: Box::pin(call), computed: Duration::ZERO };
-        let ended = if self.was_long(caller) { None } else { call.until_long().await };
+        let ended = if self.is_known(caller) { None } else { call.until_long().await };
         let (ended, is_long) = match ended {
             Some(ended) => (ended, call.is_long()),
             None => {
@@ -73,7 +75,7 @@ impl Aside {
                 self.go_on(call).await?
             }
         };
-        self.remember(caller, is_long);
+        self.remember(caller, is_long || is_fault(&ended));
         Some(ended)
     }
 
@@ -90,16 +92,16 @@ impl Aside {
         one.join_next().await?.ok()
     }
 
-    fn was_long(&self, caller: &Caller) -> bool {
-        self.long.lock().unwrap_or_else(PoisonError::into_inner).contains(caller)
+    fn is_known(&self, caller: &Caller) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(caller)
     }
 
-    fn remember(&self, caller: &Caller, is_long: bool) {
-        let mut long = self.long.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_long {
-            long.remove(caller);
-        } else if !long.contains(caller) {
-            long.insert(caller.clone());
+    fn remember(&self, caller: &Caller, is_known: bool) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_known {
+            known.remove(caller);
+        } else if !known.contains(caller) {
+            known.insert(caller.clone());
         }
     }
 }
@@ -239,18 +241,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_long_is_remembered_until_it_is_short() {
+    fn a_caller_is_known_until_its_next_call_ends_well() {
         let aside = Aside::new().unwrap();
         let caller = |integration: &str, call| Caller { integration: integration.to_owned(), call };
         let (scan, verify, other) =
             (caller("acme", "scan"), caller("acme", "verify"), caller("beta", "scan"));
         aside.remember(&scan, true);
-        assert!(aside.was_long(&scan));
-        assert!(!aside.was_long(&verify) && !aside.was_long(&other));
+        assert!(aside.is_known(&scan));
+        assert!(!aside.is_known(&verify) && !aside.is_known(&other));
         aside.remember(&verify, false);
-        assert!(aside.was_long(&scan));
+        assert!(aside.is_known(&scan));
         aside.remember(&scan, false);
-        assert!(!aside.was_long(&scan));
+        assert!(!aside.is_known(&scan));
     }
 
     /// Computes for so many milliseconds, and gives way after each.
@@ -269,13 +271,15 @@ mod tests {
     async fn what_computes_for_long_goes_on_elsewhere_and_begins_there_the_next_time() {
         let (aside, here) = (Aside::new().unwrap(), std::thread::current().id());
         let caller = Caller { integration: "acme".to_owned(), call: "scan" };
-        let run = async |call| aside.run(&caller, &Place::default(), call).await.unwrap();
+        let run = async |call| aside.run(&caller, &Place::default(), call, Vec::is_empty).await.unwrap();
         assert_eq!(run(computes(1)).await, [here]);
         let long = run(computes(40)).await;
         assert!(long[0] == here && *long.last().unwrap() != here, "{long:?}");
         let next = run(computes(1)).await;
         assert_ne!(next, [here]);
         assert_eq!(run(computes(1)).await, [here], "it was short again");
+        assert_eq!(run(computes(0)).await, []);
+        assert_ne!(run(computes(1)).await, [here], "after a fault");
     }
 
     #[tokio::test]
@@ -285,10 +289,11 @@ mod tests {
         aside.remember(&caller, true);
         let (alive, gone) = tokio::sync::oneshot::channel::<()>();
         let place = Place::default();
-        let endless = aside.run(&caller, &place, async move {
+        let endless = async move {
             let _alive = alive;
             std::future::pending::<()>().await;
-        });
+        };
+        let endless = aside.run(&caller, &place, endless, |()| false);
         // Dropped as soon as it has begun.
         assert!(futures::poll!(Box::pin(endless)).is_pending());
         assert!(gone.await.is_err(), "dropped, and not sent");

@@ -3,7 +3,7 @@
 //! Two clocks end a call: the CPU budget counts the ticks in which the component's own code ran, the
 //! wall deadline everything. Neither alone would do: a component that waits uses no CPU, and one that
 //! computes without end still yields, so that the deadline is noticed. One that has computed for long, or
-//! did when it was made last, goes on aside. The store is dropped whatever happens; an instance is never used twice.
+//! did, or did what it must not, when it was made last, goes on aside. The store is dropped whatever happens; an instance is never used twice.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -74,8 +74,9 @@ impl Call {
         let (aside, place) = (Arc::clone(&self.bound.aside), self.store.data().place());
         let caller = Caller { integration: self.integration.clone(), call: name };
         let call = self.within_limits(work).instrument(span.clone());
+        let is_fault = |ended: &Result<T, CallError>| ended.as_ref().is_err_and(CallError::is_fault);
         let broken_off = || CallError::Host { call: name, reason: "the host is stopping".to_owned() };
-        let ended = aside.run(&caller, &place, call).await.unwrap_or_else(|| Err(broken_off()));
+        let ended = aside.run(&caller, &place, call, is_fault).await.unwrap_or_else(|| Err(broken_off()));
         let result = ended.as_ref().map_or_else(ErrorCode::code, |_| "ok");
         if let Err(error) = &ended {
             span.in_scope(|| traces::failed(error.code()));

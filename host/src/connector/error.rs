@@ -269,6 +269,17 @@ pub enum NextStep {
 }
 
 impl CallError {
+    /// Whether the connector itself did what it must not; not where its CRM or the host could not.
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::Limit { limit: Limit::WallMs, .. }
+            | Self::Said { .. }
+            | Self::NotOffered { .. }
+            | Self::Host { .. } => false,
+            Self::Limit { .. } | Self::Denied { .. } | Self::Crashed { .. } | Self::Malformed { .. } => true,
+        }
+    }
+
     /// What to do next. The one place that decides it.
     pub fn next_step(&self) -> NextStep {
         match self {

@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::ROUNDS;
 use crate::connector::reading;
-use crate::figures::{Rounds, head, percentile, row};
+use crate::figures::{head, percentile, row};
 use crate::recorded::Recorded;
 
 /// Contacts in a page of the healthy one.
@@ -56,51 +56,54 @@ pub async fn measure() {
     let recorded = Recorded::page(CONTACTS).await;
     let mut healthy = Healthy { lime, recorded, keys: 0 };
     healthy.times().await;
+    // One reference for all: a p99 of the few calls of one row would be mostly chance.
+    let (mut alone, mut rows) = (Vec::new(), Vec::new());
+    for (fault, at_a_time) in HOSTILE {
+        let mut row = Row { fault, at_a_time: *at_a_time, ended: 0, beside: Vec::new(), most: 0, after: 0 };
+        for _ in 0..ROUNDS {
+            alone.extend(healthy.times().await);
+            let hostile = Hostile::start(&faulty, fault, *at_a_time);
+            row.beside.extend(healthy.times().await);
+            row.most = row.most.max(resident());
+            row.ended += hostile.end().await;
+        }
+        row.after = settled().await;
+        rows.push(row);
+    }
     head(
         "Pages of a healthy integration beside a hostile one, in milliseconds",
-        &[
-            "hostile",
-            "at a time",
-            "its calls",
-            "p50 alone",
-            "beside",
-            "%",
-            "p99 alone",
-            "beside",
-            "%",
-            "MiB",
-            "after",
-        ],
+        &["hostile", "at a time", "its calls", "p50 beside", "%", "p99 beside", "%", "MiB", "after"],
     );
-    for (fault, at_a_time) in HOSTILE {
-        let (mut alone, mut beside) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-        let (mut ended, mut most) = (0, 0);
-        for _ in 0..ROUNDS {
-            healthy.round(&mut alone).await;
-            let hostile = Hostile::start(&faulty, fault, *at_a_time);
-            healthy.round(&mut beside).await;
-            most = most.max(resident());
-            ended += hostile.end().await;
-        }
-        let [p50, p99] = alone.map(Rounds::of);
-        let [p50_beside, p99_beside] = beside.map(Rounds::of);
-        let growth = |alone: &Rounds, beside: &Rounds| {
-            format!("{:+.0}", (beside.median() / alone.median() - 1.0) * 100.0)
-        };
+    let [p50, p99] = [50, 99].map(|percent| percentile(&mut alone, percent));
+    row(&["alone", "", "", &format!("{p50:.1}"), "", &format!("{p99:.1}"), "", "", ""]);
+    for mut one in rows {
+        let [p50_beside, p99_beside] = [50, 99].map(|percent| percentile(&mut one.beside, percent));
+        let growth = |alone: f64, beside: f64| format!("{:+.0}", (beside / alone - 1.0) * 100.0);
         row(&[
-            fault,
-            &at_a_time.to_string(),
-            &ended.to_string(),
-            &p50.tenths(),
-            &p50_beside.tenths(),
-            &growth(&p50, &p50_beside),
-            &p99.tenths(),
-            &p99_beside.tenths(),
-            &growth(&p99, &p99_beside),
-            &most.to_string(),
-            &settled().await.to_string(),
+            one.fault,
+            &one.at_a_time.to_string(),
+            &one.ended.to_string(),
+            &format!("{p50_beside:.1}"),
+            &growth(p50, p50_beside),
+            &format!("{p99_beside:.1}"),
+            &growth(p99, p99_beside),
+            &one.most.to_string(),
+            &one.after.to_string(),
         ]);
     }
+}
+
+/// What was measured beside one hostile connector.
+struct Row {
+    fault: &'static str,
+    at_a_time: usize,
+    /// Its calls that ended by themselves.
+    ended: u64,
+    /// Times of the healthy one's calls.
+    beside: Vec<Duration>,
+    /// MiB of memory while it was there, and once it was gone.
+    most: u64,
+    after: u64,
 }
 
 /// An integration that reads pages.
@@ -136,13 +139,6 @@ impl Healthy {
             assert_eq!(page.contacts.len(), CONTACTS as usize);
         }
         times
-    }
-
-    /// Adds a round's p50 and p99.
-    async fn round(&mut self, to: &mut [Vec<f64>; 2]) {
-        let mut times = self.times().await;
-        to[0].push(percentile(&mut times, 50));
-        to[1].push(percentile(&mut times, 99));
     }
 }
 
