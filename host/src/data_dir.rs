@@ -119,19 +119,18 @@ impl DataDir {
 }
 
 fn make_folder(path: &Path) -> Result<(), DataDirError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if path.exists() {
-        return Err(DataDirError::NotAFolder { path: path.to_owned() });
-    }
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(|error| DataDirError::NotMade { path: path.to_owned(), message: error.to_string() })
+    // Made first and looked at afterwards: another process may make it at the same time, which is no error.
+    match builder.create(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(DataDirError::NotAFolder { path: path.to_owned() })
+        }
+        Err(error) => Err(DataDirError::NotMade { path: path.to_owned(), message: error.to_string() }),
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +153,23 @@ mod tests {
             }
         }
         DataDir::open(&root).unwrap();
+    }
+
+    #[test]
+    fn any_number_may_open_it_for_the_first_time() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..200 {
+            let root = folder.path().join(round.to_string());
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        start.wait();
+                        DataDir::open(&root).unwrap();
+                    });
+                }
+            });
+        }
     }
 
     #[test]

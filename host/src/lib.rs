@@ -51,8 +51,3 @@ pub mod story;
 pub mod sync;
 pub mod traces;
 pub mod upgrade;
-
-/// What a call of a connector needed at its most goes back to the system when the call has ended; the C library's own
-/// allocator keeps tens of megabytes for each thread that once freed a large piece.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

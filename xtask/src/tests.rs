@@ -64,12 +64,14 @@ pub fn run_tests(threads: &str, python: &Path) -> Result<()> {
 
 /// Builds all tests, and says where their programs are.
 fn build() -> Result<Vec<Program>> {
-    let arguments =
-        ["test", "--workspace", "--all-targets", "--no-run", "--message-format=json-render-diagnostics"];
+    // All but the benchmarks, which the lints read and `bench` builds as they are measured.
+    let kinds = ["--lib", "--bins", "--tests", "--examples"];
+    let mut arguments = vec!["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
+    arguments.extend(kinds);
     eprintln!("==> cargo {}", arguments.join(" "));
     let start = Instant::now();
     let mut building =
-        cargo().args(arguments).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+        cargo().args(&arguments).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let said = building.stdout.take().context("cargo says nothing")?;
     let mut programs = Vec::new();
     for line in BufReader::new(said).lines() {
