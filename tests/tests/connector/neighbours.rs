@@ -60,7 +60,8 @@ fn a_healthy_integration_works_on_beside_each_hostile_one_and_memory_comes_back(
     if std::env::var_os(ALONE).is_none() {
         let name = "neighbours::a_healthy_integration_works_on_beside_each_hostile_one_and_memory_comes_back";
         let mut process = Command::new(std::env::current_exe().unwrap());
-        let tunables = UNIT.lines().find_map(|line| line.strip_prefix("Environment=GLIBC_TUNABLES=")).unwrap();
+        let tunables =
+            UNIT.lines().find_map(|line| line.strip_prefix("Environment=GLIBC_TUNABLES=")).unwrap();
         let process = process.args(["--exact", name, "--nocapture"]).env("GLIBC_TUNABLES", tunables);
         let done = process.env(ALONE, "1").output().unwrap();
         let said = String::from_utf8_lossy(&done.stdout);
