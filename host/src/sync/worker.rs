@@ -141,7 +141,11 @@ impl Worker {
 
     /// Does the next thing that there is to do.
     async fn next(&mut self) -> Result<Next, StoreError> {
-        if self.signals.stop.is_cancelled() || !self.hold.valid.holds() {
+        if self.signals.stop.is_cancelled() {
+            return Ok(Next::End);
+        }
+        if !self.hold.valid.holds() {
+            info!(integration = %self.hold.fence.integration, code = "lease-lost", "integration let go");
             return Ok(Next::End);
         }
         let id = self.hold.fence.integration.clone();
