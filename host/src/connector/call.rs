@@ -3,7 +3,8 @@
 //! Two clocks end a call: the CPU budget counts the ticks in which the component's own code ran, the
 //! wall deadline everything. Neither alone would do: a component that waits uses no CPU, and one that
 //! computes without end still yields, so that the deadline is noticed. One that has computed for long, or
-//! did, or did what it must not, when it was made last, goes on aside. The store is dropped whatever happens; an instance is never used twice.
+//! did, or did what it must not, when it was made last, goes on aside. The store is dropped whatever happens; an
+//! instance is never used twice.
 
 use std::sync::Arc;
 use std::time::Instant;
