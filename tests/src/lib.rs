@@ -13,6 +13,7 @@ pub mod balancer;
 pub mod dice;
 pub mod expected;
 pub mod live;
+pub mod ports;
 pub mod postgres;
 pub mod processes;
 pub mod pushy;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::dice;
 use crate::expected::{Expected, people_of, sharing};
-use crate::postgres::{self, free_port};
+use crate::ports::free_port;
+use crate::postgres;
 use crate::processes::Followed;
 use crate::rig::{ACME, Rig, eventually};
 use crate::sides::{VISITS, profiles};

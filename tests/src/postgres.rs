@@ -3,11 +3,12 @@
 //! PostgreSQL is not installed, the test that asks fails and says so.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
+
+use crate::ports::free_port;
 
 /// Runs a server until it is told to stop, or whoever started it is gone; then removes its directory. It says
 /// `running` and its process id when it is there.
@@ -147,11 +148,6 @@ pub fn dump(url: &str) -> String {
         all.push_str(&String::from_utf8_lossy(&output.stdout));
     }
     all
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// The server refuses to run as root.

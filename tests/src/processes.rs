@@ -40,12 +40,16 @@ impl Followed {
 
     /// Reads on until an answer is as wanted.
     pub async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
         loop {
             let next = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
-            let line = next.expect("an answer in time").unwrap().expect("the program goes on until then");
-            let answer: Value = serde_json::from_str(&line).unwrap();
-            if wanted(&answer) {
-                return answer;
+            let Some(line) = next.unwrap_or_else(|_| panic!("no answer in time after {last}")).unwrap()
+            else {
+                panic!("the program ended before, with {last}");
+            };
+            last = serde_json::from_str(&line).unwrap();
+            if wanted(&last) {
+                return last;
             }
         }
     }

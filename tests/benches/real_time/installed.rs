@@ -7,7 +7,7 @@ use std::time::Duration;
 use sluice::integration::IntegrationId;
 use sluice::store::{PostgresStore, SqliteStore, Store};
 use sluice_sandbox::{ApsisSwitches, LimeSwitches, People, SandboxConfig};
-use sluice_tests::postgres::free_port;
+use sluice_tests::ports::free_port;
 use sluice_tests::processes::Followed;
 use sluice_tests::rig::{ACME, Rig, until};
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use sluice_sandbox::{Fault, FaultRule, People, SandboxConfig, WebhookSwitches, When};
 use sluice_tests::balancer::Balancer;
 use sluice_tests::dice::Dice;
-use sluice_tests::postgres::{self, free_port};
+use sluice_tests::ports::free_port;
+use sluice_tests::postgres;
 use sluice_tests::processes::Followed;
 use sluice_tests::rig::{ACME, Rig, at_full_size, ended, eventually};
 

@@ -2,7 +2,8 @@
 
 use sluice::error::ErrorCode;
 use sluice::store::{IntegrationStore, PostgresStore};
-use sluice_tests::postgres::{self, free_port};
+use sluice_tests::ports::free_port;
+use sluice_tests::postgres;
 
 use crate::sample::*;
 
