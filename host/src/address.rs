@@ -69,6 +69,19 @@ pub struct Voices {
     pub own: Vec<WantedConsent>,
     /// What others who have the same address refuse.
     pub refused: Vec<WantedConsent>,
+    /// Those others; without those of whom there is no more than a mark.
+    pub others: Vec<Sharer>,
+}
+
+/// Another contact that has the same address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharer {
+    /// Who.
+    pub contact: ContactId,
+    /// Where.
+    pub channel: Channel,
+    /// Which.
+    pub address: AddressDigest,
 }
 
 /// An address that several contacts have, as the report lists it.

@@ -142,6 +142,18 @@ async fn what_was_found_once_holds() {
                 Step::Rules(Rules { third: Third::Invitations, only_malmo: true }),
             ],
         ),
+        // What another contact with the address had refused comes to stand for a subscription that others give.
+        (
+            plain,
+            vec![
+                Step::Say { person: 3, kind: 2, says: Some(false) },
+                Step::Quiet,
+                Step::Rules(Rules { third: Third::Newsletter, only_malmo: false }),
+                Step::Say { person: 0, kind: 0, says: Some(true) },
+                Step::Quiet,
+                Step::Say { person: 0, kind: 2, says: Some(true) },
+            ],
+        ),
     ];
     for (setting, steps) in once {
         let sequence = Sequence { setting, steps };

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::values::{Stored, Word, list, to_json};
 use super::{Param, Row, Sql, leases, params, runs};
-use crate::address::{AddressDigest, Holding, Says, SharedAddress, Voices};
+use crate::address::{AddressDigest, Holding, Says, SharedAddress, Sharer, Voices};
 use crate::change::Change;
 use crate::contact::{Channel, ContactId};
 use crate::hosting::Fence;
@@ -224,13 +224,14 @@ fn voices(
     for (contact, _, kept) in places {
         all.entry(contact.clone()).or_default().own.extend(kept.answers.iter().cloned());
     }
-    for ((contact, _, own), rows) in with_address.into_iter().zip(others) {
+    for ((contact, channel, own), rows) in with_address.into_iter().zip(others) {
         let voices = all.entry(contact.clone()).or_default();
         for mut row in rows {
             let by: ContactId = row.take()?;
             let answers: Vec<WantedConsent> = row.json()?;
+            let is_there = !by.0.starts_with(MARK);
             // Who was never asked has not been heard under these rules yet: nobody knows that he does not refuse.
-            let unasked = own.answers.iter().filter(|_| !by.0.starts_with(MARK));
+            let unasked = own.answers.iter().filter(|_| is_there);
             let unasked = unasked.filter(|one| matches!(one.answer, Answer::Given(_)));
             let unasked = unasked.filter(|one| !answers.iter().any(|other| other.is_same(one)));
             let unasked = unasked.map(|one| WantedConsent { answer: Answer::Refused(None), ..one.clone() });
@@ -238,6 +239,8 @@ fn voices(
             voices
                 .refused
                 .extend(answers.iter().filter(|one| matches!(one.answer, Answer::Refused(_))).cloned());
+            let address = own.address.clone().filter(|_| is_there);
+            voices.others.extend(address.map(|address| Sharer { contact: by, channel: *channel, address }));
         }
     }
     Ok(all)
