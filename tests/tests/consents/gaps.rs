@@ -28,3 +28,7 @@ pub const COMES_BACK_AFTER_A_REFUSED_OPT_IN: bool = false;
 /// Where consents stay with the address, an address that a profile gets back is not mailable for a moment for what was opted
 /// in there before. (Consents are a profile's in the accounts that are documented.)
 pub const WHAT_COMES_BACK_IS_RIGHT_AT_ONCE: bool = false;
+
+/// An opt-out that an import made because of another contact's no is known as ours after its mapping has gone and come
+/// back. (An import's opt-out says of nobody that he made it, and while there was no mapping somebody else may have.)
+pub const KNOWS_AN_IMPORTS_OPT_OUT_AFTER_ITS_MAPPING_CAME_BACK: bool = false;

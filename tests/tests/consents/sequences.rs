@@ -154,6 +154,20 @@ async fn what_was_found_once_holds() {
                 Step::Say { person: 0, kind: 2, says: Some(true) },
             ],
         ),
+        // A mapping goes and comes back, and in between who refused it leaves the address. (By an import: see `gaps`.)
+        (
+            Setting { daily: true, ..plain },
+            vec![
+                Step::Say { person: 0, kind: 2, says: Some(true) },
+                Step::Say { person: 3, kind: 2, says: Some(false) },
+                Step::FullSync { forced: false },
+                Step::Quiet,
+                Step::Rules(Rules { third: Third::Offers, only_malmo: true }),
+                Step::Address { person: 3, channel: Channel::Email, address: None },
+                Step::Quiet,
+                Step::Rules(Rules { third: Third::Invitations, only_malmo: false }),
+            ],
+        ),
     ];
     for (setting, steps) in once {
         let sequence = Sequence { setting, steps };

@@ -185,7 +185,12 @@ impl World {
                 let other = !gaps::COMES_BACK_WHEN_THE_REFUSAL_GOES && refused && !own;
                 let rows = crm.rules.kinds(pair).len();
                 let other_row = !gaps::COMES_BACK_WHEN_THE_OTHER_ROW_DOES && own && rows > 1;
-                if (other || other_row) && !self.held_back.contains(&(number, pair)) {
+                let unmapped_after_import = !gaps::KNOWS_AN_IMPORTS_OPT_OUT_AFTER_ITS_MAPPING_CAME_BACK
+                    && self.setting.imports
+                    && rows == 0
+                    && self.held_by_another.contains(&(number, pair));
+                if (other || other_row || unmapped_after_import) && !self.held_back.contains(&(number, pair))
+                {
                     self.held_back.push((number, pair));
                 }
             }

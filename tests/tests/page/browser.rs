@@ -12,8 +12,9 @@ use sluice_tests::ports::free_port;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// How long something may take to appear.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long something may take to appear, or a script to end: axe-core's takes seconds on a long page, and many times that
+/// where other tests keep the machine busy.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How a page is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,7 @@ impl Chrome {
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
             ]},
             "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"script": PATIENCE.as_millis()},
         });
         let at = format!("http://127.0.0.1:{port}");
         let page = ClientBuilder::new(HttpConnector::new())

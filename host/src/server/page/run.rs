@@ -33,6 +33,8 @@ use crate::store::{Store, StoreError};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Contacts of a page of results.
 const LISTED: u32 = 100;
+/// Contacts of a page of differences: each takes a row for each value and consent.
+const COMPARED: u32 = 25;
 /// Discarded records that are shown.
 const DISCARDED: u32 = 200;
 /// Contacts of a piece of a file.
@@ -359,8 +361,8 @@ pub async fn differences(
     let run = admin.run_of(&id, RunId(run)).await?;
     let store = page.callers.service().store();
     let after = after.map(ContactId);
-    let differences = store.differences(run.id, after.as_ref(), LISTED).await?;
-    let is_full = differences.len() == usize::try_from(LISTED).unwrap_or(usize::MAX);
+    let differences = store.differences(run.id, after.as_ref(), COMPARED).await?;
+    let is_full = differences.len() == usize::try_from(COMPARED).unwrap_or(usize::MAX);
     let next = differences.last().filter(|_| is_full).map(|(of, _)| of.contact.0.clone());
     Ok(html(&Differences { frame, run, differences, next }))
 }
