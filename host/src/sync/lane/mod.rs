@@ -11,6 +11,7 @@
 
 mod decode;
 pub mod fold;
+mod giving;
 mod pass;
 mod prepare;
 pub mod trouble;

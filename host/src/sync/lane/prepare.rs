@@ -1,14 +1,15 @@
 //! Contacts that the lane has taken, made ready: read again where their changes ask for it, decided by the rules,
 //! and what is about to be written remembered.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use tracing::warn;
 
 use super::fold::{Folded, Pushed, fold};
+use super::giving::{hear_others, is_as_heard, is_given_anew, of};
 use super::trouble::{cause, wait};
-use crate::address::{Holding, Says, Sharer, Voices};
+use crate::address::{Holding, Voices};
 use crate::brake::Effect;
 use crate::change::{
     Cause, ChangeNumber, ChangeOutcome, ContactEnd, Ended, LaneEnd, Learnt, Waiting, Written,
@@ -161,14 +162,8 @@ type Taken = (Waiting, ChangeNumber, Found);
 async fn hear(work: &Work, found: &[Taken]) -> Result<HashMap<ContactId, Voices>, SyncError> {
     let said = found.iter().flat_map(|(waiting, _, found)| says(work, waiting, found)).collect();
     let mut heard = work.store.hear(&work.fence, Hearer::Lane(work.revision), said).await?;
-    hear_others(work, found, &mut heard).await?;
+    hear_others(work, found.iter().map(|(waiting, ..)| waiting), &mut heard).await?;
     Ok(heard)
-}
-
-static NOBODY: Voices = Voices { own: Vec::new(), refused: Vec::new(), others: Vec::new() };
-
-fn of<'a>(heard: &'a HashMap<ContactId, Voices>, waiting: &Waiting) -> &'a Voices {
-    heard.get(&waiting.contact).unwrap_or(&NOBODY)
 }
 
 fn decided(
@@ -180,69 +175,6 @@ fn decided(
         let voices = of(heard, &waiting);
         ready(work, waiting, up_to, found, voices)
     })
-}
-
-/// Whether a contact gives what nobody refuses any more, by what is known of it.
-fn is_given_anew(waiting: &Waiting, voices: &Voices) -> bool {
-    given_anew(waiting, voices).next().is_some()
-}
-
-fn given_anew<'a>(waiting: &'a Waiting, voices: &'a Voices) -> impl Iterator<Item = &'a WantedConsent> {
-    let written = waiting.entry.as_ref().and_then(|entry| entry.written.as_ref());
-    let is_refused = |own: &WantedConsent| voices.refused.iter().any(|refused| refused.is_same(own));
-    let given = voices.own.iter().filter(|own| matches!(own.answer, profile::Answer::Given(_)));
-    given.filter(move |own| !is_refused(own) && !written.is_some_and(|intent| intent.gives(own)))
-}
-
-/// Reads those who share an address that something would be given anew to, and adds what they refuse by now: what is
-/// known of them may have been said under other rules. Nothing of it is kept; that is for their own changes to do, and
-/// for the full sync that changed rules need.
-async fn hear_others(
-    work: &Work,
-    found: &[Taken],
-    heard: &mut HashMap<ContactId, Voices>,
-) -> Result<(), SyncError> {
-    let giving: Vec<&Waiting> = found
-        .iter()
-        .map(|(waiting, ..)| waiting)
-        .filter(|waiting| is_given_anew(waiting, of(heard, waiting)))
-        .collect();
-    let others: BTreeSet<&ContactId> =
-        giving.iter().flat_map(|waiting| &of(heard, waiting).others).map(|other| &other.contact).collect();
-    let others: Vec<ContactId> = others.into_iter().cloned().collect();
-    // Of a CRM that cannot be asked there is no more than what is known.
-    let Answer::Of(fetched) = fetch(&work.line.connection, Patience::Short, &others).await? else {
-        return Ok(());
-    };
-    for waiting in giving {
-        let voices = of(heard, waiting);
-        let refused = voices.others.iter().flat_map(|other| match fetched.get(&other.contact) {
-            Some(Fetched::Found(contact)) => refused_by(work, contact, other),
-            // Nobody knows that he does not refuse.
-            Some(Fetched::Unreadable(_)) => given_anew(waiting, voices)
-                .filter(|own| own.channel == other.channel)
-                .map(|own| WantedConsent { answer: profile::Answer::Refused(None), ..own.clone() })
-                .collect(),
-            Some(Fetched::Absent) | None => Vec::new(),
-        });
-        let refused: Vec<WantedConsent> = refused.collect();
-        if let Some(voices) = heard.get_mut(&waiting.contact) {
-            voices.refused.extend(refused);
-        }
-    }
-    Ok(())
-}
-
-/// What a contact refuses for the address that it shared, if it still has it.
-fn refused_by(work: &Work, contact: &Contact, then: &Sharer) -> Vec<WantedConsent> {
-    let holdings = voices::holdings(&work.line.rules, contact).into_iter();
-    let answers =
-        holdings.filter(|holding| holding.channel == then.channel).flat_map(|holding| match holding.says {
-            Says::State { address, .. } if address.as_ref() != Some(&then.address) => Vec::new(),
-            Says::State { answers, .. } | Says::AsBefore { answers, .. } | Says::Answers(answers) => answers,
-            Says::Gone => Vec::new(),
-        });
-    answers.filter(|one| matches!(one.answer, profile::Answer::Refused(_))).collect()
 }
 
 /// Reads contacts that would be opted in by what is known of them: it may be so no more. The CRM does not tell of
@@ -266,18 +198,6 @@ async fn read_before_giving(
         (waiting, up_to, found)
     });
     Ok(found.collect())
-}
-
-/// Whether a contact answers what it is known to answer.
-fn is_as_heard(work: &Work, contact: &Contact, voices: &Voices) -> bool {
-    let holdings = voices::holdings(&work.line.rules, contact);
-    let mut answers = holdings.iter().flat_map(|holding| match &holding.says {
-        Says::State { answers, .. } | Says::AsBefore { answers, .. } | Says::Answers(answers) => {
-            answers.as_slice()
-        }
-        Says::Gone => &[],
-    });
-    answers.all(|answer| voices.own.contains(answer))
 }
 
 /// What contacts looked like of which only consents are told.
