@@ -376,17 +376,14 @@ async fn the_limit_of_one_profile_is_kept_and_others_are_not_held_up() {
         let target = target.clone();
         async move { target.patch(&id("same"), &email("x")).await.unwrap() }
     });
-    let start = Instant::now();
     // Polled last of all, when the twenty are in line already.
-    let other = async {
-        target.patch(&id("other"), &email("x")).await.unwrap();
-        start.elapsed()
-    };
-    let (_, other) = futures::join!(futures::future::join_all(calls), other);
-    assert!(other < Duration::from_secs(1), "{other:?}");
-    let arrivals: Vec<Instant> =
-        server.of("PATCH").iter().filter(|call| call.line.contains("/same/")).map(|call| call.at).collect();
-    assert_eq!(arrivals.len(), 20);
+    let other = async { target.patch(&id("other"), &email("x")).await.unwrap() };
+    futures::join!(futures::future::join_all(calls), other);
+    let (same, other): (Vec<_>, Vec<_>) =
+        server.of("PATCH").into_iter().partition(|call| call.line.contains("/same/"));
+    let arrivals: Vec<Instant> = same.iter().map(|call| call.at).collect();
+    assert_eq!((arrivals.len(), other.len()), (20, 1));
+    assert!(arrivals.iter().any(|at| *at > other[0].at), "it came before the last of them");
     for from in &arrivals {
         let within =
             arrivals.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count();
@@ -410,15 +407,13 @@ async fn the_limit_of_the_account_is_kept_and_used() {
             }
         }
     });
-    let start = Instant::now();
     futures::future::join_all(workers).await;
-    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     let arrivals: Vec<Instant> = server.arrived().iter().map(|call| call.at).collect();
-    for from in &arrivals {
-        let within =
-            arrivals.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count();
-        assert!(within <= 95, "{within} in a second");
-    }
+    let within = |from: &Instant| {
+        arrivals.iter().filter(|at| *at >= from && **at < *from + Duration::from_secs(1)).count()
+    };
+    let busiest = arrivals.iter().map(within).max().unwrap();
+    assert!((60..=95).contains(&busiest), "{busiest} in a second");
     assert!(target.client().inner.limits.profile_keys() <= 256);
 }
 

@@ -1,12 +1,12 @@
 //! `sluice contact forget` and `readmit`: a person is erased, or let in again.
 
-use super::hold::hold_or_wait;
-use super::{Context, Opened, OrFail, Result, output, table};
+use super::hold::work_or_wait;
+use super::{Context, Opened, Result, output, table};
 use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::{Integration, IntegrationId};
 use crate::story::{Erased, Tombstone};
-use crate::sync::forget_all;
+use crate::sync::{Hold, forget_all};
 
 /// Erases a contact, or waits until the process that works on its integration has; says what was removed.
 pub async fn forget(
@@ -22,17 +22,15 @@ pub async fn forget(
         match admin.tombstone(id, contact).await? {
             Some(Tombstone { purged: true, .. }) => Ok(true),
             Some(Tombstone { failure: Some(cause), .. }) => {
-                Err(asked_for(Failure { code: cause.code, message: cause.message }))
+                Err(Failure { code: cause.code, message: cause.message })
             }
             _ => Ok(false),
         }
     };
-    if let Some(hold) = hold_or_wait(context, opened, id, is_done).await? {
-        let done = forget_all(&opened.service()?, &hold, integration).await.or_fail();
-        hold.release().await.or_fail()?;
-        if let Some(error) = done.map_err(asked_for)? {
-            return Err(asked_for(Failure::from(&error)));
-        }
+    let service = opened.service()?;
+    let work = async |hold: &Hold| Ok(forget_all(&service, hold, integration).await?);
+    if let Some(Some(error)) = work_or_wait(context, opened, id, is_done, work).await.map_err(asked_for)? {
+        return Err(asked_for(Failure::from(&error)));
     }
     let tombstone = admin.tombstone(id, contact).await?;
     let erased = tombstone.and_then(|tombstone| tombstone.erased).unwrap_or_default();

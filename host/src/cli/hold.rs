@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::{Context, Opened, OrFail, Result};
 use crate::hosting::HostId;
 use crate::integration::IntegrationId;
-use crate::sync::{Hold, Holdings, LEASE, Terms};
+use crate::store::StoreError;
+use crate::sync::{Hold, Holdings, LEASE, SyncError, Terms};
 
 /// How often it is looked whether the other process still is there.
 pub const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -31,18 +32,31 @@ impl Opened {
     }
 }
 
-/// Takes an integration, or waits until what was asked for is done by the process that has it: that one may end
-/// before, so it is tried again.
-pub async fn hold_or_wait<F: Future<Output = Result<bool>>>(
+/// Has what was asked for done, and gives what `work` came to; nothing where another process had the integration
+/// until it was done. That one may end before, so it is tried again; and work whose lease ran out, as while the
+/// machine was asleep, is gone on with.
+pub async fn work_or_wait<T, F: Future<Output = Result<bool>>>(
     context: &Context,
     opened: &Opened,
     id: &IntegrationId,
     mut is_done: impl FnMut() -> F,
-) -> Result<Option<Hold>> {
+    mut work: impl AsyncFnMut(&Hold) -> std::result::Result<T, SyncError>,
+) -> Result<Option<T>> {
     let mut told = false;
     loop {
         if let Some(hold) = opened.hold(id).await? {
-            return Ok(Some(hold));
+            match work(&hold).await {
+                Err(SyncError::Store(StoreError::LeaseLost(_))) => {
+                    context.say(
+                        "this command was held up for so long that its lease ended; it goes on when it may",
+                    );
+                    told = true;
+                }
+                done => {
+                    hold.release().await.or_fail()?;
+                    return done.map(Some).or_fail();
+                }
+            }
         }
         if !told {
             context.say("another sluice process works on this integration; this command watches");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::hold::hold_or_wait;
+use super::hold::work_or_wait;
 use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::admin::Applied;
 use crate::change::Cause;
@@ -12,6 +12,7 @@ use crate::error::Failure;
 use crate::integration::{Integration, IntegrationId};
 use crate::lane::Webhook;
 use crate::store::{Expected, StoreError};
+use crate::sync::Hold;
 
 /// What can be done with integrations.
 #[derive(Debug, Subcommand)]
@@ -187,10 +188,9 @@ async fn take_webhook_back(context: &Context, opened: &Opened, id: &IntegrationI
     if is_gone(&opened.store.webhook(id).await.or_fail()?) {
         return Ok(());
     }
-    let Some(hold) = hold_or_wait(context, opened, id, is_done).await? else { return Ok(()) };
-    let tended = opened.service()?.tend_webhook(&hold).await.or_fail();
-    hold.release().await.or_fail()?;
-    match tended?.failure {
+    let service = opened.service()?;
+    let work = async |hold: &Hold| service.tend_webhook(hold).await;
+    match work_or_wait(context, opened, id, is_done, work).await?.and_then(|webhook| webhook.failure) {
         Some(cause) => Err(failed(&cause)),
         None => Ok(()),
     }

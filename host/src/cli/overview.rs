@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use jiff::civil::Time;
 
-use super::hold::hold_or_wait;
+use super::hold::work_or_wait;
 use super::status::moment;
 use super::{Context, End, Opened, OrFail, Result, output, table};
 use crate::admin::{Imported, NewOverview, OverviewLine, Overviews};
@@ -11,6 +11,7 @@ use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::overview::{ImportState, OverviewError, OverviewId, OverviewImport};
+use crate::sync::Hold;
 
 /// How many are taken from the store at once.
 const TAKE: u32 = 500;
@@ -259,11 +260,9 @@ async fn follow(
     let now = || async { opened.store.overview_import(number).await.or_fail() };
     let has_ended = |import: &Option<OverviewImport>| import.as_ref().is_none_or(|it| it.ended_at.is_some());
     let is_done = || async { Ok(has_ended(&now().await?)) };
-    if let Some(hold) = hold_or_wait(context, opened, id, is_done).await? {
-        let done = Box::pin(opened.service()?.import_overviews(&hold)).await.or_fail();
-        hold.release().await.or_fail()?;
-        done?;
-    }
+    let service = opened.service()?;
+    let work = async |hold: &Hold| Ok(Box::pin(service.import_overviews(hold)).await?);
+    work_or_wait(context, opened, id, is_done, work).await?;
     now().await
 }
 

@@ -8,13 +8,14 @@ use std::io::IsTerminal as _;
 
 use clap::Subcommand;
 
-use super::hold::hold_or_wait;
+use super::hold::work_or_wait;
 use super::{Context, End, Opened, OrFail, Result, output, preview, progress, table};
 use crate::contact::ContactId;
 use crate::error::Failure;
 use crate::integration::IntegrationId;
 use crate::need::Need;
 use crate::run::{Outcome, Phase, Run, RunId, RunKind, RunOrder, Source};
+use crate::sync::Hold;
 
 /// How many contacts are taken from the store at once, when they are listed.
 const TAKE: u32 = 500;
@@ -234,10 +235,9 @@ pub async fn follow(context: &Context, opened: &Opened, run: &Run, ours: bool) -
 /// Does a run, unless another process does.
 async fn do_it(context: &Context, opened: &Opened, run: &Run) -> Result<()> {
     let has_ended = || async { Ok(!opened.store.run(run.id).await.or_fail()?.phase.is_active()) };
-    let Some(hold) = hold_or_wait(context, opened, &run.integration, has_ended).await? else { return Ok(()) };
-    let done = opened.service()?.execute(run.id, &hold).await.or_fail();
-    hold.release().await.or_fail()?;
-    done.map(|_| ())
+    let service = opened.service()?;
+    let work = async |hold: &Hold| Ok(service.execute(run.id, hold).await?);
+    work_or_wait(context, opened, &run.integration, has_ended, work).await.map(|_| ())
 }
 
 async fn cancel_on_ctrl_c(context: &Context, opened: &Opened, id: RunId) -> Result<Infallible> {

@@ -38,6 +38,8 @@ pub async fn forget_all(
     let failed = match forget(service, hold, integration).await {
         Ok(failed) => failed,
         Err(SyncError::Store(error)) => return Err(error),
+        // Whatever it was, it was met by somebody who had to stop.
+        Err(_) if !hold.valid.holds() => return Err(StoreError::LeaseLost(integration.id.clone())),
         Err(error) => Some(error),
     };
     if let Some(error) = &failed {

@@ -3,8 +3,8 @@
 //!
 //! Promises: a lease is renewed long before it ends, all of a host's together; once it may have ended, or
 //! somebody else has it, its holder is told, and [`Validity`] says so to whoever asks before he sends
-//! anything. The store refuses what comes too late for that. A host that is the only one there can be holds
-//! without an end.
+//! anything. What has ended stays so for whoever held it: he may take the integration again. The store refuses what
+//! comes too late. A host that is the only one there can be holds without an end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -67,17 +67,32 @@ impl Validity {
 
     /// For how long it holds as yet, if it is not renewed; none if it does not.
     pub fn left(&self) -> Option<Duration> {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *until {
             Until::ProcessEnds => Some(UNLIMITED),
-            Until::Moment(until) => {
-                until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            Until::Moment(moment) => {
+                let left = moment.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
+                if left.is_none() {
+                    // One who asked has stopped for it, so that another one who asks later may not find it renewed.
+                    *until = Until::Over;
+                }
+                left
             }
             Until::Over => None,
         }
     }
 
-    fn set(&self, until: Until) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    /// Has it hold until then, if it still does; whether it does.
+    fn prolong(&self, moment: Instant) -> bool {
+        let holds = self.holds();
+        if holds {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Until::Moment(moment);
+        }
+        holds
+    }
+
+    fn end(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Until::Over;
     }
 }
 
@@ -187,7 +202,13 @@ impl Holdings {
     async fn renew(&self, lease: Duration) {
         let fences: Vec<Fence> = {
             let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            held.values().map(|held| held.fence.clone()).collect()
+            let (hold, ended): (Vec<&Held>, Vec<&Held>) = held.values().partition(|held| held.valid.holds());
+            for held in ended.into_iter().filter(|held| !held.lost.is_cancelled()) {
+                let fence = &held.fence;
+                warn!(integration = %fence.integration, fence = fence.number, "held up for longer than the lease");
+                held.lost.cancel();
+            }
+            hold.into_iter().map(|held| held.fence.clone()).collect()
         };
         if fences.is_empty() {
             return;
@@ -206,11 +227,12 @@ impl Holdings {
             let Some(held) = held.get(&fence.integration).filter(|held| held.fence == fence) else {
                 continue;
             };
-            if kept.contains(&fence) {
-                held.valid.set(Until::Moment(asked + usable(lease)));
-            } else {
+            if !kept.contains(&fence) {
                 warn!(integration = %fence.integration, fence = fence.number, "another host has taken over");
-                held.valid.set(Until::Over);
+                held.valid.end();
+                held.lost.cancel();
+            } else if !held.valid.prolong(asked + usable(lease)) {
+                warn!(integration = %fence.integration, fence = fence.number, "renewed too late");
                 held.lost.cancel();
             }
         }
@@ -235,14 +257,37 @@ impl Hold {
     /// # Errors
     /// When the store fails; the lease runs out by itself then.
     pub async fn release(self) -> Result<(), StoreError> {
-        self.valid.set(Until::Over);
+        self.valid.end();
         self.holdings.store.release(&self.fence).await
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.valid.set(Until::Over);
+        self.valid.end();
         self.holdings.forget(&self.fence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_still_holds_is_prolonged() {
+        let soon = Instant::now() + Duration::from_secs(60);
+        let valid = Validity::of(Until::Moment(soon));
+        assert!(valid.prolong(soon + Duration::from_secs(3_600)));
+        assert!(valid.left() > Some(Duration::from_secs(3_000)));
+        valid.end();
+        assert!(!valid.holds());
+    }
+
+    #[test]
+    fn what_has_ended_stays_so_for_all_who_ask() {
+        let valid = Validity::of(Until::Moment(Instant::now()));
+        let who_asks = valid.clone();
+        assert!(!valid.prolong(Instant::now() + Duration::from_secs(60)));
+        assert!(!who_asks.holds() && !valid.holds());
     }
 }

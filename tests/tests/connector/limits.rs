@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use sluice::connector::{CallError, Connection, Limit, NextStep};
 use sluice::error::ErrorCode;
 use sluice::integration::IntegrationId;
+use sluice_tests::rig::until;
 use tokio::task::JoinSet;
 
 use super::crm::Crm;
@@ -23,9 +24,7 @@ fn breach(error: &CallError) -> (Limit, u64) {
 async fn a_loop_ends_at_the_cpu_budget() {
     let stage = Stage::new().await;
     let connection = stage.open(Wish::new("loops").limit("cpu-ms", 200));
-    let start = Instant::now();
     let error = scan_fails(&stage, &connection).await;
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert_eq!(breach(&error), (Limit::CpuMs, 200));
     assert_eq!(error.code(), "connector-limit-cpu-ms");
     assert_eq!(error.next_step(), NextStep::GiveUp);
@@ -75,10 +74,15 @@ async fn a_hundred_loops_leave_others_their_share() {
     let mut other = Wish { times: Some(20_000), ..Wish::new("computes") }.settings();
     other.integration = IntegrationId("other".to_owned());
     let other = Connection::open(&stage.connector, other).unwrap();
+    // The best of some: what else the machine does makes one slower, and none faster.
     let computes = async || {
-        let began = Instant::now();
-        other.scan(None, 10).await.unwrap();
-        began.elapsed()
+        let mut best = Duration::MAX;
+        for _ in 0..5 {
+            let began = Instant::now();
+            other.scan(None, 10).await.unwrap();
+            best = best.min(began.elapsed());
+        }
+        best
     };
     let alone = computes().await;
 
@@ -96,7 +100,7 @@ async fn a_hundred_loops_leave_others_their_share() {
     // Two integrations compute: each has half, and not one of them a hundred parts of a hundred and one.
     let beside = computes().await;
     assert!(endless.try_join_next().is_none(), "they compute on");
-    assert!(beside < alone * 20 + Duration::from_secs(1), "alone {alone:?}, beside {beside:?}");
+    assert!(beside < alone * 20, "alone {alone:?}, beside {beside:?}");
 }
 
 /// More than the engine has room for at a time: 512.
@@ -229,11 +233,9 @@ async fn a_body_too_large_never_leaves() {
 #[tokio::test]
 async fn a_crm_that_never_answers_is_unavailable_in_time() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
-    let connection =
-        stage.open(Wish::new("fetches").at(&crm.url).target(crm.at("/hangs")).limit("request-ms", 200));
-    let start = Instant::now();
-    let error = scan_fails(&stage, &connection).await;
-    assert!(start.elapsed() < Duration::from_secs(5));
+    // The request ends first, or the error would be another one.
+    let wish = Wish::new("fetches").at(&crm.url).target(crm.at("/hangs")).limit("request-ms", 200);
+    let error = scan_fails(&stage, &stage.open(wish.limit("wall-ms", 25_000))).await;
     assert_eq!((error.code(), error.next_step()), ("crm-unavailable", NextStep::Retry { after: None }));
 }
 
@@ -241,8 +243,9 @@ async fn a_crm_that_never_answers_is_unavailable_in_time() {
 async fn a_call_that_is_given_up_leaves_nothing_behind() {
     let (stage, crm) = (Stage::new().await, Crm::start().await);
     let connection = stage.open(Wish::new("fetches").at(&crm.url).target(crm.at("/hangs")));
-    let given_up = tokio::time::timeout(Duration::from_millis(300), connection.scan(None, 10)).await;
-    assert!(given_up.is_err());
-    assert_eq!(crm.requests(), 1);
+    tokio::select! {
+        answer = connection.scan(None, 10) => panic!("{answer:?}"),
+        () = until("the CRM is asked", || crm.requests() == 1) => {}
+    }
     stage.with_fault("none").scan(None, 10).await.unwrap();
 }

