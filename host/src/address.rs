@@ -71,6 +71,8 @@ pub struct Voices {
     pub refused: Vec<WantedConsent>,
     /// Those others; without those of whom there is no more than a mark.
     pub others: Vec<Sharer>,
+    /// Channels on which there may be more of them than are known.
+    pub unheard: Vec<Channel>,
 }
 
 /// Another contact that has the same address.

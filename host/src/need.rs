@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::contact::DiscardReason;
+use crate::contact::{Channel, DiscardReason};
 use crate::run::{Run, RunId, RunKind, Source};
 
 /// How many subjects are kept of one need.
@@ -138,6 +138,17 @@ impl NeedCode {
             self,
             Self::FieldMappingsChanged | Self::ConsentMappingsChanged | Self::DefaultCountryChanged
         )
+    }
+
+    /// Channels on which it is not known of everybody which address he has: somebody who was not read may refuse what
+    /// another one with his address gives.
+    pub fn unheard(self) -> &'static [Channel] {
+        match self {
+            Self::NeverSynced | Self::AddressesUnread => &[Channel::Email, Channel::Sms],
+            // Known numbers were made with the country of before.
+            Self::DefaultCountryChanged => &[Channel::Sms],
+            _ => &[],
+        }
     }
 
     /// The need of a record that was discarded in real time; none where no full sync could bring anything.

@@ -39,6 +39,8 @@ pub enum ReasonCode {
     OptedOutInApsis,
     /// Another contact with the same address refuses.
     AddressShared,
+    /// A contact that was not read may have the same address and refuse.
+    ConsentWaits,
     /// Whether another profile has an address that was given up cannot be seen.
     OldAddressUnseen,
     /// The profile's values exceed what one request may hold.
@@ -88,6 +90,7 @@ impl ReasonCode {
             Self::ConsentRefused => "consent-refused",
             Self::OptedOutInApsis => "opted-out-in-apsis",
             Self::AddressShared => "address-shared",
+            Self::ConsentWaits => "consent-waits",
             Self::OldAddressUnseen => "old-address-unseen",
             Self::TooLarge => "too-large",
             Self::NotWritten => "not-written",

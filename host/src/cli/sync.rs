@@ -234,7 +234,11 @@ pub async fn follow(context: &Context, opened: &Opened, run: &Run, ours: bool) -
 
 /// Does a run, unless another process does.
 async fn do_it(context: &Context, opened: &Opened, run: &Run) -> Result<()> {
-    let has_ended = || async { Ok(!opened.store.run(run.id).await.or_fail()?.phase.is_active()) };
+    // One that waits for approval is not waited for.
+    let has_ended = || async {
+        let run = opened.store.run(run.id).await.or_fail()?;
+        Ok(!run.phase.is_active() || run.waits())
+    };
     let service = opened.service()?;
     let work = async |hold: &Hold| Ok(service.execute(run.id, hold).await?);
     work_or_wait(context, opened, &run.integration, has_ended, work).await.map(|_| ())

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::contact_steps::refused_by_another;
+use super::contact_steps::{refused_by_another, waits};
 use super::explaining::nobody;
 use crate::contact::{Channel, Contact, ContactId};
 use crate::profile::{Address, Answer, AttributeId, Intent, TopicId, Unwritten, WantedConsent};
@@ -22,6 +22,8 @@ pub struct Known<'a> {
     pub attempted: &'a [Intent],
     /// What others who have the same address refuse.
     pub refused: &'a [WantedConsent],
+    /// Channels on which there may be others who have not been heard.
+    pub unheard: &'a [Channel],
 }
 
 impl<'a> Known<'a> {
@@ -67,14 +69,31 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Lays the refusals of others over an intent's consents, and says so.
+    /// Whether it is to wait until everybody was heard, because it may opt in: it had not been given in this answer at
+    /// this address before.
+    fn must_wait(self, one: &WantedConsent, address: &Address) -> bool {
+        let mut intents = self.intents();
+        matches!(one.answer, Answer::Given(_))
+            && self.unheard.contains(&one.channel)
+            && !intents.any(|then| then.consents.contains(one) && then.address(one.channel) == *address)
+    }
+
+    /// Lays the refusals of others over an intent's consents, and says so; what nobody knows whether they refuse it
+    /// counts as unsaid, so that nothing is opted out for it.
     fn be_strict(self, intent: &mut Intent) {
-        intent.left_out.retain(|reason| reason.code != ReasonCode::AddressShared);
+        intent
+            .left_out
+            .retain(|reason| !matches!(reason.code, ReasonCode::AddressShared | ReasonCode::ConsentWaits));
+        let (email, sms) = (intent.address(Channel::Email), intent.address(Channel::Sms));
         let mut shared = Vec::new();
         for consent in &mut intent.consents {
-            let answer = self.strictest(consent);
+            let mut answer = self.strictest(consent);
+            let address = if consent.channel == Channel::Email { &email } else { &sms };
             if matches!(consent.answer, Answer::Given(_)) && answer != consent.answer {
                 shared.push(refused_by_another(&consent.topic, consent.channel));
+            } else if self.must_wait(consent, address) {
+                shared.push(waits(&consent.topic, consent.channel));
+                answer = Answer::Unsaid;
             }
             consent.answer = answer;
         }
@@ -311,176 +330,4 @@ fn withdrawn(known: Known<'_>, contact: &ContactId, wanted: Vec<WantedConsent>) 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::contact::{Channel, Consent, Value};
-    use crate::profile::{AttributeId, TopicId};
-    use crate::rules::{ConsentMapping, ConsentSource, RuleSet};
-    use crate::run::RunId;
-
-    const TODAY: Date = Date::constant(2026, 3, 1);
-
-    fn rules() -> Rules {
-        Rules::new(RuleSet {
-            conditions: Vec::new(),
-            fields: Vec::new(),
-            consents: vec![ConsentMapping {
-                source: ConsentSource::Consent("news".into()),
-                topic: TopicId("news".into()),
-                channel: Channel::Email,
-            }],
-            email_field: "email".into(),
-            email_attribute: AttributeId(crate::profile::EMAIL_ATTRIBUTE.into()),
-            id_attribute: None,
-            default_country: None,
-        })
-        .unwrap()
-    }
-
-    fn contact(email: &str, given: bool) -> Contact {
-        Contact {
-            id: ContactId("1".into()),
-            modified_at: None,
-            fields: BTreeMap::from([("email".to_owned(), Value::Text(email.to_owned()))]),
-            consents: vec![Consent { name: "news".into(), channel: None, given, changed_at: None }],
-        }
-    }
-
-    fn written() -> Intent {
-        let Verdict::Write(intent) =
-            decide(&rules(), TODAY, false, Known::default(), &contact("a@b.example", true))
-        else {
-            panic!("a contact with an address is written")
-        };
-        intent
-    }
-
-    fn entry(written: Option<Intent>) -> LedgerEntry {
-        LedgerEntry {
-            contact: ContactId("1".into()),
-            outcome: Outcome::Created,
-            reason: None,
-            written,
-            modified_at: None,
-            run: Some(RunId(1)),
-            deleted_at: None,
-            at: jiff::Timestamp::UNIX_EPOCH,
-        }
-    }
-
-    fn opted_out(verdict: Verdict) -> Intent {
-        let Verdict::Write(intent) = verdict else { panic!("the opt-out is written: {verdict:?}") };
-        assert_eq!(intent.unwritten.as_ref().unwrap().outcome, Outcome::Rejected);
-        assert_eq!(intent.consents[0].answer, Answer::Refused(None));
-        intent
-    }
-
-    #[test]
-    fn the_same_again_is_unchanged_unless_forced_or_unsure() {
-        let same = contact("a@b.example", true);
-        let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
-        assert_eq!(decide(&rules(), TODAY, false, known, &same), Verdict::Settled(Outcome::Unchanged, None));
-        assert_eq!(decide(&rules(), TODAY, true, known, &same), Verdict::Write(written()));
-        let unsure = Known { attempted: &[written()], ..known };
-        assert_eq!(decide(&rules(), TODAY, false, unsure, &same), Verdict::Write(written()));
-    }
-
-    #[test]
-    fn a_rejected_contact_that_says_no_is_opted_out_and_nothing_else() {
-        let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
-        let intent = opted_out(decide(&rules(), TODAY, false, known, &contact("", false)));
-        assert_eq!(intent.attributes, written().attributes, "what is there stays known");
-    }
-
-    #[test]
-    fn what_a_run_that_ended_early_may_have_opted_in_is_opted_out_too() {
-        let attempted = [written()];
-        let known = Known { entry: None, attempted: &attempted, refused: &[] };
-        assert!(opted_out(decide(&rules(), TODAY, false, known, &contact("", false))).attributes.is_empty());
-    }
-
-    #[test]
-    fn a_rejected_contact_that_still_says_yes_or_has_no_profile_is_left_alone() {
-        let settled = |verdict| matches!(verdict, Verdict::Settled(Outcome::Rejected, Some(_)));
-        let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
-        let rejected = Contact { id: ContactId("x".repeat(300)), ..contact("a@b.example", true) };
-        assert!(settled(decide(&rules(), TODAY, false, known, &rejected)));
-        assert!(settled(decide(&rules(), TODAY, false, Known::default(), &contact("", false))));
-    }
-
-    #[test]
-    fn an_excluded_contact_that_left_its_address_is_opted_out_of_it() {
-        let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
-        let moved = Contact { id: ContactId("x".repeat(300)), ..contact("new@b.example", true) };
-        let Verdict::Write(intent) = decide(&rules(), TODAY, false, known, &moved) else {
-            panic!("its profile has the old address, and is opted in")
-        };
-        assert_eq!(intent.consents[0].answer, Answer::Unsaid);
-        let stayed = Contact { id: ContactId("x".repeat(300)), ..contact("a@b.example", true) };
-        assert!(matches!(
-            decide(&rules(), TODAY, false, known, &stayed),
-            Verdict::Settled(Outcome::Rejected, _)
-        ));
-    }
-
-    fn mapped(topic: &str) -> RuleSet {
-        RuleSet {
-            conditions: Vec::new(),
-            fields: Vec::new(),
-            consents: vec![ConsentMapping {
-                source: ConsentSource::Consent("news".into()),
-                topic: TopicId(topic.into()),
-                channel: Channel::Email,
-            }],
-            email_field: "email".into(),
-            email_attribute: AttributeId(crate::profile::EMAIL_ATTRIBUTE.into()),
-            id_attribute: None,
-            default_country: None,
-        }
-    }
-
-    /// Rules whose one row cannot be told any more, since its subscription has another name now.
-    fn renamed() -> Rules {
-        let unmapped = RuleSet { consents: Vec::new(), ..mapped("news") };
-        Rules::new(unmapped)
-            .unwrap()
-            .unresolved(vec![(ConsentSource::Consent("news".into()), Channel::Email)])
-    }
-
-    #[test]
-    fn a_subscription_that_cannot_be_told_stands_as_long_as_the_contact_says_yes() {
-        let entry = entry(Some(written()));
-        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
-        let still = decide(&renamed(), TODAY, false, known, &contact("a@b.example", true));
-        assert_eq!(still, Verdict::Settled(Outcome::Unchanged, None));
-        let Verdict::Write(intent) = decide(&renamed(), TODAY, false, known, &contact("a@b.example", false))
-        else {
-            panic!("its no is not lost")
-        };
-        assert_eq!(intent.consents[0].answer, Answer::Unsaid);
-        // Another row that is gone as well takes nothing from it; all rows gone take all back.
-        let none = Rules::new(RuleSet { consents: Vec::new(), ..mapped("news") }).unwrap();
-        let Verdict::Write(intent) = decide(&none, TODAY, false, known, &contact("a@b.example", true)) else {
-            panic!("with its mapping goes its consent")
-        };
-        assert_eq!(intent.consents[0].answer, Answer::Unsaid);
-    }
-
-    #[test]
-    fn what_was_paused_when_it_was_written_is_taken_back_all_the_same() {
-        let paused = vec![(TopicId("news".into()), Channel::Email)];
-        let entry = entry(Some(Intent { paused, ..written() }));
-        let known = Known { entry: Some(&entry), attempted: &[], refused: &[] };
-        let Verdict::Write(intent) = decide_absent(&rules(), known, &ContactId("1".into())) else {
-            panic!("nobody is left who could have said yes")
-        };
-        assert_eq!(intent.acted_on().len(), 1, "it is done, and not left out as paused");
-        assert_eq!(intent.acted_on()[0].answer, Answer::Unsaid);
-    }
-}
+mod tests;

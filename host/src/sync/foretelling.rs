@@ -95,7 +95,12 @@ pub async fn foretell(
         unseen: None,
     };
     let Some(read) = &told.contact else { return Ok(told) };
-    let known = Known { entry: entry.as_ref(), attempted: &attempted, refused: &voices.refused };
+    let known = Known {
+        entry: entry.as_ref(),
+        attempted: &attempted,
+        refused: &voices.refused,
+        unheard: &voices.unheard,
+    };
     let intent = match decide(&line.rules, line.today(), false, known, read) {
         Verdict::Settled(outcome, reason) => {
             (told.outcome, told.reason) = (Some(outcome), reason);

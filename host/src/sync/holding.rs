@@ -7,7 +7,7 @@
 //! comes too late. A host that is the only one there can be holds without an end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -67,32 +67,42 @@ impl Validity {
 
     /// For how long it holds as yet, if it is not renewed; none if it does not.
     pub fn left(&self) -> Option<Duration> {
-        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match *until {
-            Until::ProcessEnds => Some(UNLIMITED),
-            Until::Moment(moment) => {
-                let left = moment.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
-                if left.is_none() {
-                    // One who asked has stopped for it, so that another one who asks later may not find it renewed.
-                    *until = Until::Over;
-                }
-                left
-            }
-            Until::Over => None,
-        }
+        self.until().left()
     }
 
     /// Has it hold until then, if it still does; whether it does.
     fn prolong(&self, moment: Instant) -> bool {
-        let holds = self.holds();
+        let mut until = self.until();
+        let holds = until.left().is_some();
         if holds {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Until::Moment(moment);
+            *until = Until::Moment(moment);
         }
         holds
     }
 
     fn end(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Until::Over;
+        *self.until() = Until::Over;
+    }
+
+    fn until(&self) -> MutexGuard<'_, Until> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Until {
+    fn left(&mut self) -> Option<Duration> {
+        match *self {
+            Self::ProcessEnds => Some(UNLIMITED),
+            Self::Moment(moment) => {
+                let left = moment.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
+                if left.is_none() {
+                    // One who asked has stopped for it, so that another one who asks later may not find it renewed.
+                    *self = Self::Over;
+                }
+                left
+            }
+            Self::Over => None,
+        }
     }
 }
 
@@ -258,6 +268,8 @@ impl Hold {
     /// When the store fails; the lease runs out by itself then.
     pub async fn release(self) -> Result<(), StoreError> {
         self.valid.end();
+        // Not held any more, it is not looked at by whoever renews.
+        self.holdings.forget(&self.fence);
         self.holdings.store.release(&self.fence).await
     }
 }

@@ -14,8 +14,9 @@ use super::explaining::seen;
 use super::failure::SyncError;
 use super::line::Patience;
 use super::patience::patiently;
-use super::voices::{holdings, refusals_under_mark};
+use super::voices::{self, holdings, refusals_under_mark};
 use super::work::Work;
+use crate::address::Voices;
 use crate::connector::NextStep;
 use crate::contact::{Contact, ContactId, Cursor, Page};
 use crate::run::{Decided, Run};
@@ -153,15 +154,17 @@ pub async fn decide_page(work: &Work, run: &Run, page: Page) -> Result<PageCommi
     });
     let said = said.collect();
     let heard = work.store.hear(&work.fence, Hearer::Run(run.id), said).await?;
-    let today = work.line.today();
+    let (today, nobody) = (work.line.today(), Voices::default());
     let decide = |contact: Contact| {
         if let Some(tombstone) = forgotten.get(&contact.id) {
             return tombstone.decided();
         }
+        let voices = heard.get(&contact.id).unwrap_or(&nobody);
         let known = Known {
             entry: ledger.get(&contact.id),
             attempted: attempted.get(&contact.id).map_or(&[], Vec::as_slice),
-            refused: heard.get(&contact.id).map_or(&[], |voices| voices.refused.as_slice()),
+            refused: &voices.refused,
+            unheard: voices::unheard(run, voices),
         };
         let verdict = decide(rules, today, run.forced, known, &contact);
         let (id, modified_at) = (contact.id.clone(), contact.modified_at);

@@ -200,8 +200,11 @@ impl Service {
             match Box::pin(turns.next(self, hold, &integration, false)).await? {
                 Turn { more: true, .. } => {}
                 Turn { due: Some(due), .. } => {
-                    let left = due.duration_since(Timestamp::now());
-                    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+                    let left = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
+                    tokio::select! {
+                        () = tokio::time::sleep(left) => {}
+                        () = hold.lost.cancelled() => return Err(StoreError::LeaseLost(id.clone())),
+                    }
                 }
                 Turn { due: None, .. } => return Ok(()),
             }

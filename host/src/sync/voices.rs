@@ -21,19 +21,18 @@ use crate::story::{Tombstone, mark};
 /// Contacts looked at in one go.
 const TAKE: u32 = 500;
 
-/// What a contact says on each channel that has consent mappings, whether it is synced or not: a refusal counts for
-/// the address whoever makes it.
+/// What a contact says on each channel, whether it is synced or not: a refusal counts for the address whoever makes it.
+/// Who has which address is known also where no consent is mapped as yet.
 pub fn holdings(rules: &Rules, contact: &Contact) -> Vec<Holding> {
     let answers = rules.consents(contact);
     [(Channel::Email, rules.email(contact)), (Channel::Sms, rules.mobile(contact))]
         .into_iter()
-        .filter_map(|(channel, address)| {
+        .map(|(channel, address)| {
             let answers: Vec<WantedConsent> =
                 answers.iter().filter(|one| one.channel == channel).cloned().collect();
-            // Without a mapping there is nothing to be strict about.
             let unsaid = rules.paused_consents().iter().filter(|(_, of)| *of == channel).cloned().collect();
             let is_kept = channel == Channel::Sms && rules.leaves_mobile(contact);
-            (!answers.is_empty() || !BTreeSet::is_empty(&unsaid)).then(|| Holding {
+            Holding {
                 contact: contact.id.clone(),
                 channel,
                 says: if is_kept {
@@ -42,7 +41,7 @@ pub fn holdings(rules: &Rules, contact: &Contact) -> Vec<Holding> {
                     let address = address.map(|text| AddressDigest::of(channel, &text));
                     Says::State { address, answers, unsaid }
                 },
-            })
+            }
         })
         .collect()
 }
@@ -87,6 +86,11 @@ pub fn gone(contact: &ContactId) -> Vec<Holding> {
 fn both(contact: &ContactId, says: impl Fn(Channel) -> Says) -> Vec<Holding> {
     let of = |channel| Holding { contact: contact.clone(), channel, says: says(channel) };
     vec![of(Channel::Email), of(Channel::Sms)]
+}
+
+/// Channels on which there may be others whom a run does not hear, either: a daily run reads only who is new.
+pub fn unheard<'a>(run: &Run, voices: &'a Voices) -> &'a [Channel] {
+    if run.kind == RunKind::Daily { &voices.unheard } else { &[] }
 }
 
 /// Decides again those who share an address, now that everybody is read.
@@ -135,6 +139,7 @@ async fn again(
             entry: ledger.get(contact),
             attempted: attempted.get(contact).map_or(&[], Vec::as_slice),
             refused: &voices.refused,
+            unheard: unheard(run, voices),
         };
         // What this run made of it; or the last one that did.
         let unwritten = match outcomes.get(contact) {

@@ -43,6 +43,7 @@ impl Case {
             imports: self.imports,
             stay_with_address: self.stay_with_address,
             untidy: false,
+            fresh: true,
         };
         let mut world = World::new(setting).await;
         for person in 1..3 {

@@ -15,4 +15,5 @@ mod model;
 mod sequences;
 mod shrinking;
 mod steps;
+mod unheard;
 mod world;

@@ -79,7 +79,8 @@ async fn nobody_becomes_mailable_whom_the_crm_does_not_let_be_mailed() {
 /// Sequences that once failed, made small.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_found_once_holds() {
-    let plain = Setting { daily: false, imports: false, stay_with_address: false, untidy: false };
+    let plain =
+        Setting { daily: false, imports: false, stay_with_address: false, untidy: false, fresh: false };
     let by_address = Setting { stay_with_address: true, ..plain };
     let once = [
         // An opt-out goes along with a changed address, for good: a forced sync afterwards knows of it, too.
@@ -168,6 +169,33 @@ async fn what_was_found_once_holds() {
                 Step::Rules(Rules { third: Third::Invitations, only_malmo: false }),
             ],
         ),
+        // The same as two before, with a yes that comes before the rules do, and goes to the address of who refuses.
+        (
+            plain,
+            vec![
+                Step::Say { person: 1, kind: 0, says: Some(true) },
+                Step::Say { person: 1, kind: 2, says: Some(true) },
+                Step::Say { person: 0, kind: 2, says: Some(false) },
+                Step::Quiet,
+                Step::Rules(Rules { third: Third::Newsletter, only_malmo: false }),
+                Step::Quiet,
+                Step::Address { person: 1, channel: Channel::Email, address: Some(0) },
+            ],
+        ),
+        // Or one that is said anew after its recipient had unsubscribed.
+        (
+            plain,
+            vec![
+                Step::Say { person: 0, kind: 0, says: Some(true) },
+                Step::Say { person: 0, kind: 2, says: Some(true) },
+                Step::Say { person: 3, kind: 2, says: Some(false) },
+                Step::Quiet,
+                Step::Unsubscribe { person: 0, pair: 0 },
+                Step::Rules(Rules { third: Third::Newsletter, only_malmo: false }),
+                Step::Say { person: 0, kind: 0, says: Some(true) },
+                Step::Say { person: 0, kind: 2, says: Some(true) },
+            ],
+        ),
     ];
     for (setting, steps) in once {
         let sequence = Sequence { setting, steps };
@@ -180,7 +208,8 @@ async fn what_was_found_once_holds() {
 /// at once (`docs/architecture.md`); a forced full sync afterwards knows that the person had unsubscribed.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_unsubscribed_stays_so_at_an_address_that_comes_back() {
-    let setting = Setting { daily: false, imports: false, stay_with_address: true, untidy: false };
+    let setting =
+        Setting { daily: false, imports: false, stay_with_address: true, untidy: false, fresh: false };
     let mut world = World::new(setting).await;
     for step in [
         Step::Say { person: 2, kind: 0, says: Some(true) },

@@ -87,6 +87,8 @@ pub struct Setting {
     pub stay_with_address: bool,
     /// The CRM's messages come twice, and overtake each other.
     pub untidy: bool,
+    /// No full sync has completed when it begins.
+    pub fresh: bool,
 }
 
 /// A sequence with its world.
@@ -105,6 +107,7 @@ impl Sequence {
             imports: chance.random_bool(0.05),
             stay_with_address: crate::gaps::ADDRESS_CHANGES_ARE_WHOLE && chance.random_bool(0.3),
             untidy: chance.random_bool(0.3),
+            fresh: chance.random_bool(0.1),
         };
         let mut steps = Vec::new();
         for person in 0..PEOPLE {

@@ -143,6 +143,10 @@ impl World {
         world.start_host().await;
         world.apply().await.unwrap();
         world.until_subscribed().await;
+        if !setting.fresh {
+            world.step(Step::FullSync { forced: false }).await;
+            world.quiet().await;
+        }
         world
     }
 

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use sluice_sandbox::Sandbox;
 use sluice_tests::expected::consents_of;
+use sluice_tests::processes::Followed;
 use sluice_tests::rig::{ACME, Rig, made_up};
 use sluice_tests::sides::profiles;
 
@@ -65,6 +66,25 @@ async fn a_held_run_can_be_cancelled_with_nothing_written() {
     assert_eq!(profiles(&rig.sandbox), before);
     // It is met again by the next one.
     assert_eq!(rig.run(&["sync", "start", ACME]).await.code(), 5);
+}
+
+#[tokio::test]
+async fn whoever_started_a_run_that_another_process_holds_is_told_and_not_kept() {
+    let rig = Rig::start(made_up(PERSONS)).await;
+    let mut serve = Followed::start(&rig, &["serve"]);
+    serve.until(|line| line["serving"].is_string()).await;
+    assert_eq!(rig.sync().await.last()["phase"], "completed");
+    let before = profiles(&rig.sandbox);
+    before.keys().for_each(|id| refuse_all(&rig.sandbox, id.parse().unwrap()));
+    let mut start = Followed::start(&rig, &["sync", "start", ACME]);
+    start.until(|line| !line["of-run"].is_null()).await;
+    assert_eq!(start.end().await.0, Some(5));
+    assert_eq!(rig.run(&["sync", "watch", ACME]).await.code(), 5);
+    let cancelled = rig.run(&["sync", "cancel", ACME]).await;
+    assert_eq!((cancelled.code(), cancelled.last()["phase"].as_str()), (0, Some("cancelled")));
+    assert_eq!(profiles(&rig.sandbox), before);
+    serve.signal("TERM");
+    assert_eq!(serve.end().await.0, Some(0));
 }
 
 #[tokio::test]

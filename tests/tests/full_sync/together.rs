@@ -120,9 +120,9 @@ async fn a_start_that_stood_still_for_longer_than_its_lease_goes_on_with_the_sam
     })
     .await;
     start.signal("CONT");
-    let (_, run) = start.end().await;
+    let (code, run) = start.end().await;
     let log = std::fs::read_to_string(rig.path("log")).unwrap();
-    assert_eq!(run["phase"], "completed", "{run}: {log}");
+    assert_eq!((code, run["phase"].as_str()), (Some(3), Some("completed")), "{run}: {log}");
     assert_eq!(log.matches("integration taken").count(), 2, "{log}");
     assert_adds_up(&run);
     compare(&rig, &expected::people_of(&rig.sandbox));

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::values::{Stored, Word, list, to_json};
-use super::{Param, Row, Sql, leases, params, runs};
+use super::{Param, Row, Sql, leases, needs, params, runs};
 use crate::address::{AddressDigest, Holding, Says, SharedAddress, Sharer, Voices};
 use crate::change::Change;
 use crate::contact::{Channel, ContactId};
@@ -197,7 +197,7 @@ fn laid_over(then: Option<&Kept>, told: &[WantedConsent]) -> Kept {
     kept
 }
 
-/// Own answers, and the refusals of others; and whether there are any is remembered.
+/// Own answers, and the refusals of others, and whether there may be more of them.
 fn voices(
     sql: &dyn Sql,
     integration: i64,
@@ -242,6 +242,11 @@ fn voices(
             let address = own.address.clone().filter(|_| is_there);
             voices.others.extend(address.map(|address| Sharer { contact: by, channel: *channel, address }));
         }
+    }
+    let needs = if all.is_empty() { Vec::new() } else { needs::codes(sql, integration)? };
+    let unheard: Vec<Channel> = needs.iter().flat_map(|need| need.unheard()).copied().collect();
+    for voices in all.values_mut() {
+        voices.unheard.clone_from(&unheard);
     }
     Ok(all)
 }

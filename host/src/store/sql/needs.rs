@@ -28,6 +28,12 @@ pub(super) fn all(sql: &dyn Sql, integration: i64) -> Result<Vec<Need>, Fault> {
     rows.into_iter().map(need).collect()
 }
 
+/// Why one is needed.
+pub(super) fn codes(sql: &dyn Sql, integration: i64) -> Result<Vec<NeedCode>, Fault> {
+    let rows = sql.query("SELECT code FROM needs WHERE integration = ?1", &params![integration])?;
+    rows.into_iter().map(|mut row| Ok(row.take::<Stored<NeedCode>>()?.0)).collect()
+}
+
 /// Notes that a full sync is needed. A run that has been accepted already does not clear it: it may have read what
 /// this is about before.
 pub(super) fn add(sql: &dyn Sql, integration: i64, new: &NewNeed, now: Moment) -> Result<(), Fault> {

@@ -70,7 +70,7 @@ impl ContactSteps<'_> {
         opt_ins: Vec<ConsentStep>,
         reasons: &mut Vec<Reason>,
     ) -> Result<Vec<ConsentStep>, StoreError> {
-        // A run has heard everybody before it wrote the first.
+        // A run has heard all whom it hears before it wrote the first.
         if opt_ins.is_empty() || !matches!(self.writer, Writer::Lane { .. }) {
             return Ok(opt_ins);
         }
@@ -173,6 +173,18 @@ pub fn refused_by_another(topic: &TopicId, channel: Channel) -> Reason {
         format!(
             "another contact has the same address and refuses {topic} by {channel}: nobody with this address is opted \
              in. `sluice contact shared` lists who; correct the address of one of them in the CRM, or ask them"
+        ),
+    )
+}
+
+/// Why somebody is not opted in yet.
+pub fn waits(topic: &TopicId, channel: Channel) -> Reason {
+    Reason::about(
+        ReasonCode::ConsentWaits,
+        topic.0.clone(),
+        format!(
+            "not opted in to {topic} by {channel} as yet: another contact that has not been read may have the same address \
+             and refuse. The next full sync reads everybody"
         ),
     )
 }

@@ -30,7 +30,7 @@ use crate::run::{Outcome, RunId, Staged, Wrote};
 use crate::step::{Asked, MergeStep, Step, differences};
 use crate::store::{Found, StoreError};
 
-pub use consents::{consent_reason, plan, refused_by_another};
+pub use consents::{consent_reason, plan, refused_by_another, waits};
 
 /// For whom a contact is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,24 +6,26 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::address::{Says, Sharer, Voices};
+use crate::address::{AddressDigest, Says, Sharer, Voices};
 use crate::change::Waiting;
-use crate::contact::{Contact, ContactId};
-use crate::profile::{Answer as Said, WantedConsent};
+use crate::contact::{Channel, Contact, ContactId};
+use crate::profile::{Address, Answer as Said, Intent, WantedConsent};
 use crate::sync::failure::SyncError;
 use crate::sync::fetching::{Answer, Fetched, fetch};
 use crate::sync::line::Patience;
 use crate::sync::voices;
 use crate::sync::work::Work;
 
-static NOBODY: Voices = Voices { own: Vec::new(), refused: Vec::new(), others: Vec::new() };
+static NOBODY: Voices =
+    Voices { own: Vec::new(), refused: Vec::new(), others: Vec::new(), unheard: Vec::new() };
 
 /// What was heard for a contact.
 pub fn of<'a>(heard: &'a HashMap<ContactId, Voices>, waiting: &Waiting) -> &'a Voices {
     heard.get(&waiting.contact).unwrap_or(&NOBODY)
 }
 
-/// Whether a contact gives what nobody refuses any more, by what is known of it.
+/// Whether a contact would be opted in by what is known of it: it gives what nobody refuses, and had not given it in this
+/// answer at this address before.
 pub fn is_given_anew(waiting: &Waiting, voices: &Voices) -> bool {
     given_anew(waiting, voices).next().is_some()
 }
@@ -32,7 +34,14 @@ fn given_anew<'a>(waiting: &'a Waiting, voices: &'a Voices) -> impl Iterator<Ite
     let written = waiting.entry.as_ref().and_then(|entry| entry.written.as_ref());
     let is_refused = |own: &WantedConsent| voices.refused.iter().any(|refused| refused.is_same(own));
     let given = voices.own.iter().filter(|own| matches!(own.answer, Said::Given(_)));
-    given.filter(move |own| !is_refused(own) && !written.is_some_and(|intent| intent.gives(own)))
+    // A later yes may opt in again who had unsubscribed; an address that is new takes opt-ins along.
+    let is_there = |own: &WantedConsent, intent: &Intent| {
+        let Address::Is(written) = intent.address(own.channel) else { return false };
+        let written = AddressDigest::of(own.channel, &written);
+        let mut shared = voices.others.iter().filter(|other| other.channel == own.channel);
+        intent.consents.contains(own) && shared.all(|other| other.address == written)
+    };
+    given.filter(move |own| !is_refused(own) && !written.is_some_and(|intent| is_there(own, intent)))
 }
 
 /// Reads those who share an address that something would be given anew to, and adds what they refuse by now: what is
@@ -58,16 +67,17 @@ pub async fn hear_others<'a>(
         let voices = of(heard, waiting);
         let refused = voices.others.iter().flat_map(|other| match fetched.get(&other.contact) {
             Some(Fetched::Found(contact)) => refused_by(work, contact, other),
-            // Nobody knows that he does not refuse.
-            Some(Fetched::Unreadable(_)) => given_anew(waiting, voices)
-                .filter(|own| own.channel == other.channel)
-                .map(|own| WantedConsent { answer: Said::Refused(None), ..own.clone() })
-                .collect(),
-            Some(Fetched::Absent) | None => Vec::new(),
+            Some(Fetched::Unreadable(_) | Fetched::Absent) | None => Vec::new(),
         });
         let refused: Vec<WantedConsent> = refused.collect();
+        // Nobody knows that they do not refuse.
+        let is_unreadable =
+            |other: &&Sharer| matches!(fetched.get(&other.contact), Some(Fetched::Unreadable(_)));
+        let unheard: Vec<Channel> =
+            voices.others.iter().filter(is_unreadable).map(|other| other.channel).collect();
         if let Some(voices) = heard.get_mut(&waiting.contact) {
             voices.refused.extend(refused);
+            voices.unheard.extend(unheard);
         }
     }
     Ok(())

@@ -374,7 +374,12 @@ fn ready(work: &Work, waiting: Waiting, up_to: ChangeNumber, found: Found, voice
 }
 
 fn known<'a>(waiting: &'a Waiting, voices: &'a Voices) -> Known<'a> {
-    Known { entry: waiting.entry.as_ref(), attempted: &waiting.attempted, refused: &voices.refused }
+    Known {
+        entry: waiting.entry.as_ref(),
+        attempted: &waiting.attempted,
+        refused: &voices.refused,
+        unheard: &voices.unheard,
+    }
 }
 
 /// What others say of its address has changed.
