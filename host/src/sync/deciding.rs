@@ -51,12 +51,17 @@ impl<'a> Known<'a> {
         self.intents().any(|intent| intent.gives(wanted))
     }
 
-    /// What was withheld or left out when it was written: still so.
+    /// What waits; or what was withheld or left out when it was written: still so.
     fn reason(self, intent: &Intent) -> Option<Reason> {
         let entry = self.entry.filter(|entry| {
             !matches!(entry.outcome, Outcome::Excluded | Outcome::Rejected | Outcome::Deleted)
         });
-        entry.map_or_else(|| intent.left_out.first().cloned(), |entry| entry.reason.clone())
+        let waits = intent.left_out.iter().find(|reason| reason.code == ReasonCode::ConsentWaits);
+        match (waits, entry) {
+            (Some(waits), _) => Some(waits.clone()),
+            (None, Some(entry)) => entry.reason.clone(),
+            (None, None) => intent.left_out.first().cloned(),
+        }
     }
 
     /// The strictest of an answer and what others who have the same address refuse. Their refusal has no time here: when
@@ -69,17 +74,24 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Whether it is to wait until everybody was heard, because it may opt in: it had not been given in this answer at
-    /// this address before.
-    fn must_wait(self, one: &WantedConsent, address: &Address) -> bool {
-        let mut intents = self.intents();
-        matches!(one.answer, Answer::Given(_))
-            && self.unheard.contains(&one.channel)
-            && !intents.any(|then| then.consents.contains(one) && then.address(one.channel) == *address)
+    /// What stands in place of a yes until everybody was heard: what was written of it, a yes only at this address. A
+    /// yes at another one stands for nothing here: it is taken back, since it would go along with the profile.
+    fn meanwhile(self, one: &WantedConsent, address: &Address) -> Answer {
+        let last = self.attempted.last().or(self.written());
+        let then = last.and_then(|last| Some((last, last.consents.iter().find(|then| then.is_same(one))?)));
+        match then {
+            Some((_, WantedConsent { answer: refused @ Answer::Refused(_), .. })) => *refused,
+            Some((last, WantedConsent { answer: given @ Answer::Given(_), .. }))
+                if last.address(one.channel) == *address =>
+            {
+                *given
+            }
+            _ => Answer::Unsaid,
+        }
     }
 
-    /// Lays the refusals of others over an intent's consents, and says so; what nobody knows whether they refuse it
-    /// counts as unsaid, so that nothing is opted out for it.
+    /// Lays the refusals of others over an intent's consents, and says so; and what was before over a yes of which
+    /// nobody knows whether others refuse it.
     fn be_strict(self, intent: &mut Intent) {
         intent
             .left_out
@@ -91,9 +103,11 @@ impl<'a> Known<'a> {
             let address = if consent.channel == Channel::Email { &email } else { &sms };
             if matches!(consent.answer, Answer::Given(_)) && answer != consent.answer {
                 shared.push(refused_by_another(&consent.topic, consent.channel));
-            } else if self.must_wait(consent, address) {
-                shared.push(waits(&consent.topic, consent.channel));
-                answer = Answer::Unsaid;
+            } else if matches!(answer, Answer::Given(_)) && self.unheard.contains(&consent.channel) {
+                answer = self.meanwhile(consent, address);
+                if answer != consent.answer {
+                    shared.push(waits(&consent.topic, consent.channel));
+                }
             }
             consent.answer = answer;
         }
@@ -248,7 +262,8 @@ fn unwritten(
     reason: Reason,
 ) -> Verdict {
     let mut now = Intent { consents: rules.consents(contact), ..Intent::empty(contact.id.clone()) };
-    known.be_strict(&mut now);
+    // Who is not written is opted in to nothing, so that there is nobody to wait for.
+    Known { unheard: &[], ..known }.be_strict(&mut now);
     known.take_back_left(&mut now, rules, contact);
     known.take_back_unmapped(&mut now, left);
     match withdrawn(known, &contact.id, now.consents) {

@@ -63,7 +63,12 @@ pub fn refusals_under_mark(rules: &Rules, contact: &Contact, tombstone: &Tombsto
         };
         Holding { contact, says, ..holding }
     };
-    holdings(rules, contact).into_iter().map(refusals).collect()
+    // Where nothing is mapped now, the mark keeps what it has.
+    let is_mapped = |holding: &Holding| match &holding.says {
+        Says::State { answers, .. } | Says::AsBefore { answers, .. } => !answers.is_empty(),
+        Says::Answers(_) | Says::Gone => true,
+    };
+    holdings(rules, contact).into_iter().filter(is_mapped).map(refusals).collect()
 }
 
 /// That nothing is said anew by a contact of which only the others' say is asked.

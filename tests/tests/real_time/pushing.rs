@@ -60,6 +60,8 @@ async fn who_is_deleted_is_not_brought_back_by_what_came_late() {
 #[tokio::test]
 async fn an_answer_is_written_and_an_older_one_is_not() {
     let pushy = Pushy::start(On::Sqlite, IMMEDIATELY).await;
+    // Nobody is opted in before it.
+    assert_eq!(pushy.live.run(&["sync", "start", PUSHY]).await.last()["phase"], "completed");
     // Minutes from now: what APSIS One has since then is newer than what was said before.
     let said = |given: bool, minutes: i64| {
         let at = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);

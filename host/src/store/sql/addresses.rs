@@ -205,8 +205,9 @@ fn voices(
     places: &[(ContactId, Channel, Kept)],
 ) -> Result<HashMap<ContactId, Voices>, Fault> {
     let mut all: HashMap<ContactId, Voices> = HashMap::new();
+    // Who says nothing needs no others.
     let with_address: Vec<&(ContactId, Channel, Kept)> =
-        places.iter().filter(|(_, _, kept)| kept.address.is_some()).collect();
+        places.iter().filter(|(_, _, kept)| kept.address.is_some() && !kept.answers.is_empty()).collect();
     let each: Vec<_> = with_address
         .iter()
         .map(|(contact, channel, kept)| {
@@ -352,7 +353,7 @@ pub(super) fn forget_unread(sql: &dyn Sql, fence: &Fence, id: crate::run::RunId)
     Ok(())
 }
 
-/// Contacts whose address somebody else has too, or of whom that was taken into account, by id.
+/// Contacts that say something of an address that somebody else has too, or of whom that was taken into account, by id.
 pub(super) fn concerned(
     sql: &dyn Sql,
     id: &IntegrationId,
@@ -370,7 +371,7 @@ pub(super) fn concerned(
     let rows = sql.query(
         &format!(
             "SELECT DISTINCT a.contact FROM addresses a WHERE {VISIBLE}{bound} AND (a.strict = 1 OR a.address <> ''
-                 AND EXISTS (SELECT 1 FROM addresses b WHERE b.integration = ?1 AND b.channel = a.channel
+                 AND a.answers <> '[]' AND EXISTS (SELECT 1 FROM addresses b WHERE b.integration = ?1 AND b.channel = a.channel
                      AND b.address = a.address AND b.contact <> a.contact AND b.scope IN (0, ?2)))
              ORDER BY a.contact LIMIT ?3"
         ),
@@ -396,12 +397,13 @@ pub(super) fn is_held(
     Ok(row.is_some())
 }
 
-/// Addresses that several contacts have, at most `limit`.
+/// Addresses that several contacts have, and of which any says something, at most `limit`.
 pub(super) fn shared(sql: &dyn Sql, id: &IntegrationId, limit: u32) -> Result<Vec<SharedAddress>, Fault> {
     let integration = integrations::number(sql, id)?;
     let groups = sql.query(
         "SELECT channel, address FROM addresses WHERE integration = ?1 AND scope = 0 AND address <> ''
-         GROUP BY channel, address HAVING count(*) > 1 ORDER BY channel, min(contact) LIMIT ?2",
+         GROUP BY channel, address HAVING count(*) > 1 AND sum(CASE WHEN answers <> '[]' THEN 1 ELSE 0 END) > 0
+         ORDER BY channel, min(contact) LIMIT ?2",
         &params![integration, limit],
     )?;
     let mut shared = Vec::with_capacity(groups.len());

@@ -90,6 +90,19 @@ fn where_not_everybody_was_heard_only_what_was_given_there_already_is_given() {
     assert_eq!(answer(unheard(None), "a@b.example"), waits);
     assert_eq!(answer(unheard(Some(&entry)), "a@b.example"), None, "it stays");
     assert_eq!(answer(unheard(Some(&entry)), "new@b.example"), waits);
+    let refused = {
+        let mut intent = written();
+        intent.consents[0].answer = Answer::Refused(None);
+        self::entry(Some(intent))
+    };
+    // What we opted out ourselves stays known as ours.
+    let stays = decide(&rules(), TODAY, false, unheard(Some(&refused)), &contact("a@b.example", true));
+    let Verdict::Settled(Outcome::Unchanged, Some(why)) = stays else { panic!("{stays:?}") };
+    assert_eq!(why.code, ReasonCode::ConsentWaits);
+    // Nor is anybody opted out for it who is not written.
+    let rejected = Contact { id: ContactId("x".repeat(300)), ..contact("a@b.example", true) };
+    let left = decide(&rules(), TODAY, false, unheard(Some(&entry)), &rejected);
+    assert!(matches!(left, Verdict::Settled(Outcome::Rejected, Some(_))), "{left:?}");
     let by_sms = Known { unheard: &[Channel::Sms], ..Known::default() };
     assert_eq!(answer(by_sms, "a@b.example"), Some((Answer::Given(None), None)));
 }

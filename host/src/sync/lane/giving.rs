@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::address::{AddressDigest, Says, Sharer, Voices};
 use crate::change::Waiting;
 use crate::contact::{Channel, Contact, ContactId};
+use crate::need::{NeedCode, NewNeed};
 use crate::profile::{Address, Answer as Said, Intent, WantedConsent};
 use crate::sync::failure::SyncError;
 use crate::sync::fetching::{Answer, Fetched, fetch};
@@ -45,7 +46,8 @@ fn given_anew<'a>(waiting: &'a Waiting, voices: &'a Voices) -> impl Iterator<Ite
 }
 
 /// Reads those who share an address that something would be given anew to, and adds what they refuse by now: what is
-/// known of them may have been said under other rules. Nothing of it is kept; that is for their own changes to do, and
+/// known of them may have been said under other rules. Where one of them cannot be read, what was given waits for a full
+/// sync. Nothing of it is kept; that is for their own changes to do, and
 /// for the full sync that changed rules need.
 ///
 /// # Errors
@@ -56,13 +58,22 @@ pub async fn hear_others<'a>(
     heard: &mut HashMap<ContactId, Voices>,
 ) -> Result<(), SyncError> {
     let giving: Vec<&Waiting> = taken.filter(|waiting| is_given_anew(waiting, of(heard, waiting))).collect();
-    let others: BTreeSet<&ContactId> =
-        giving.iter().flat_map(|waiting| &of(heard, waiting).others).map(|other| &other.contact).collect();
+    let concerned = |waiting: &&Waiting| {
+        let voices = of(heard, waiting);
+        let channels: BTreeSet<Channel> = given_anew(waiting, voices).map(|own| own.channel).collect();
+        voices
+            .others
+            .iter()
+            .filter(move |other| channels.contains(&other.channel))
+            .map(|other| &other.contact)
+    };
+    let others: BTreeSet<&ContactId> = giving.iter().flat_map(concerned).collect();
     let others: Vec<ContactId> = others.into_iter().cloned().collect();
     // Of a CRM that cannot be asked there is no more than what is known.
     let Answer::Of(fetched) = fetch(&work.line.connection, Patience::Short, &others).await? else {
         return Ok(());
     };
+    let mut someone_waits = false;
     for waiting in giving {
         let voices = of(heard, waiting);
         let refused = voices.others.iter().flat_map(|other| match fetched.get(&other.contact) {
@@ -75,10 +86,14 @@ pub async fn hear_others<'a>(
             |other: &&Sharer| matches!(fetched.get(&other.contact), Some(Fetched::Unreadable(_)));
         let unheard: Vec<Channel> =
             voices.others.iter().filter(is_unreadable).map(|other| other.channel).collect();
+        someone_waits |= !unheard.is_empty();
         if let Some(voices) = heard.get_mut(&waiting.contact) {
             voices.refused.extend(refused);
             voices.unheard.extend(unheard);
         }
+    }
+    if someone_waits {
+        work.store.put_need(&work.fence, &NewNeed::of(NeedCode::MalformedRecord)).await?;
     }
     Ok(())
 }
