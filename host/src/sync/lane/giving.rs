@@ -47,8 +47,8 @@ fn given_anew<'a>(waiting: &'a Waiting, voices: &'a Voices) -> impl Iterator<Ite
 
 /// Reads those who share an address that something would be given anew to, and adds what they refuse by now: what is
 /// known of them may have been said under other rules. Where one of them cannot be read, what was given waits for a full
-/// sync. Nothing of it is kept; that is for their own changes to do, and
-/// for the full sync that changed rules need.
+/// sync, which is asked for. Nothing of what they say is kept; that is for their own changes to do, and for the full sync
+/// that changed rules need.
 ///
 /// # Errors
 /// When the CRM does not answer.
